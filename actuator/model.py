@@ -1,0 +1,222 @@
+"""The nouns of the actuator. Plain frozen data; no behaviour beyond naming."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Intent(StrEnum):
+    """What an alert asks for, in order of precedence on one container, strongest first."""
+
+    QUARANTINE = "quarantine"
+    ENFORCE = "enforce"
+    RELIEVE = "relieve"
+    MIGRATE = "migrate"
+    ACTIVATE = "activate"
+    RESERVE = "reserve"
+    RELEASE = "release"
+    RECLAIM = "reclaim"
+
+
+class OrderState(StrEnum):
+    """Where an order stands."""
+
+    OPEN = "open"  # to be planned now or again after the cooldown, while its alert fires
+    RESOLVED = "resolved"  # the alert ended; steps not yet begun are cancelled
+    EXPIRED = "expired"  # not refreshed for twice the repeat interval
+    REFUSED = "refused"  # refused for good
+
+
+class StepState(StrEnum):
+    """Where a step stands; recorded before and after each touch of the platform."""
+
+    PLANNED = "planned"
+    STARTED = "started"
+    DONE = "done"  # verified in the kernel
+    REVERTED = "reverted"  # the check failed and the old value is back
+    FAILED = "failed"  # neither done nor reverted: a person must look
+    CANCELLED = "cancelled"
+    DRY_RUN = "dry_run"
+
+
+@dataclass(frozen=True)
+class Target:
+    """A container, by the identity labels of the contract."""
+
+    node: str
+    namespace: str
+    pod: str
+    container: str
+    container_id: str
+
+
+@dataclass(frozen=True)
+class Alert:
+    """One alert of a delivery, validated."""
+
+    fingerprint: str
+    name: str
+    firing: bool
+    starts_at: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Order:
+    """One wish for one (container, resource, intent), open while its alert fires."""
+
+    id: int
+    target: Target
+    resource: str
+    """A resource of the contract, or empty where the intent concerns the whole container."""
+    intent: Intent
+    alert: str
+    """Name of the alert rule, whose condition is asked again before each step."""
+    severity: str
+    reason: str
+    """The alert's description."""
+    state: OrderState
+    opened_at: float
+    refreshed_at: float
+    attempts: int = 0
+    not_before: float = 0.0
+    """Epoch seconds before which the worker leaves it alone."""
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """What the platform says the container has now, read from its API and the kernel."""
+
+    cpu_limit: float | None
+    """Cores; None where unset."""
+    memory_limit: float | None
+    """Bytes; None where unset."""
+    memory_usage: float
+    """Bytes charged now, page cache included."""
+    host_cpu: float
+    """Cores of the host."""
+    host_memory: float
+    """Bytes of the host."""
+    running: bool = True
+    opted_out: bool = False
+    managed_by: str = ""
+    """Who else owns the limits, for example ``swarm service web``; empty for nobody."""
+    own_part: bool = False
+    """Whether it is a part of this system, of Prometheus or of Alertmanager."""
+    started_at: float = 0.0
+    """Epoch seconds."""
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What Prometheus says of an order's container, at one time."""
+
+    at: float
+    """Epoch seconds of the query."""
+    firing: bool
+    """Whether the alert rule's expression holds for this container now."""
+    sample_age: float
+    """Seconds since its newest sample; infinite without one."""
+    usage: float | None = None
+    forecast: float | None = None
+    """Highest .9 forecast over the horizons."""
+    forecast_top: float | None = None
+    """Highest .99 forecast over the horizons."""
+    forecast_due_at: float | None = None
+    """Epoch seconds at which the first horizon's .9 forecast exceeds the limit."""
+    peak: float | None = None
+    """Highest usage over the last day, or all there is."""
+    history_seconds: float = 0.0
+    throttled_ratio: float = 0.0
+    oom_kills_last_day: float = 0.0
+    exhaustion_seconds: float | None = None
+    node_capacity: float | None = None
+    node_forecast: float | None = None
+    """Highest .9 forecast of the node's use of the resource over the horizons."""
+
+
+@dataclass(frozen=True)
+class Reservation:
+    """Capacity held but not activated."""
+
+    target: Target
+    resource: str
+    amount: float
+    """Above the limit in force, in the resource's unit."""
+    due_at: float
+    """Epoch seconds at which the demand is forecast to arrive."""
+    expires_at: float
+
+
+@dataclass(frozen=True)
+class Throttle:
+    """A limit lowered for a while; the old one returns by itself."""
+
+    target: Target
+    resource: str
+    before: float | None
+    """The limit to return to; None where none was set."""
+    limit: float
+    expires_at: float
+    relapses: int = 0
+
+
+@dataclass(frozen=True)
+class OwnerLimits:
+    """What the owner had set before this system first touched the container; for ``restore``."""
+
+    target: Target
+    cpu_limit: float | None
+    memory_limit: float | None
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What the ledger remembers that bears on a decision about one order."""
+
+    owner: OwnerLimits | None = None
+    reservation: Reservation | None = None
+    throttle: Throttle | None = None
+    raises: int = 0
+    """Raises done on this (container, resource) since the owner's limits were last in force."""
+    leak_raises: int = 0
+    last_action_at: float | None = None
+    stronger_open: Intent | None = None
+    """A stronger intent that holds the container, if any."""
+    actions_last_hour: int = 0
+    reserved_on_host: float = 0.0
+    """Sum of the other reservations of this resource on this host."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One change: hold or drop a reservation in the ledger, or set a limit in the kernel."""
+
+    kind: str
+    """``reserve``, ``release`` or ``set_limit``."""
+    resource: str
+    before: float | None
+    after: float | None
+    """Limit or reserved amount; None for no limit."""
+    expires_at: float | None = None
+    """When the effect ends by itself; None for never."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps to take, and all that led to them."""
+
+    steps: tuple[Step, ...]
+    reason: str
+    inputs: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why nothing is done."""
+
+    reason: str
+    """A short fixed code such as ``stale_data``, ``cooldown``, ``opted_out``; a metric label."""
+    detail: str
+    retryable: bool

@@ -1,0 +1,174 @@
+"""Configuration of cpp-exporter: a YAML file, every key optional, unknown keys refused in one line."""
+
+import socket
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from exporter.durations import Duration, format_duration
+
+
+class ConfigError(Exception):
+    """One line that names the file, the key and the remedy."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class SourceConfig(_Section):
+    """Where a source's exposition text is read."""
+
+    url: str
+    """Address of the text, for example http://127.0.0.1:8080/metrics."""
+    timeout: Duration = 5.0
+    """How long one read may take."""
+    token_file: Path | None = None
+    """File with a bearer token, sent with each read; read again when it changes."""
+
+
+class BackfillConfig(_Section):
+    """Past usage read once from Prometheus at start, so that a restart forgets nothing."""
+
+    url: str
+    """Address of Prometheus, for example http://127.0.0.1:9090."""
+    window: Duration = 86400.0
+    """How far back to read."""
+    timeout: Duration = 30.0
+    """How long all reads together may take; what came until then is used."""
+
+
+class SourcesConfig(_Section):
+    """What is read."""
+
+    cadvisor: SourceConfig = SourceConfig(url="http://127.0.0.1:8080/metrics")
+    """cAdvisor, or a kubelet's /metrics/cadvisor."""
+    probe: SourceConfig | None = SourceConfig(url="http://127.0.0.1:17901/metrics")
+    """cpp-probe; null to do without kernel counters."""
+    prometheus: BackfillConfig | None = None
+    """Prometheus to fill the history from at start; null to start empty."""
+
+
+class HistoryConfig(_Section):
+    """How much is remembered of each container, whatever the churn."""
+
+    window: Duration = 3600.0
+    """Span kept at the cycle's interval, for scores and /profiles."""
+    forecast_window: Duration = 86400.0
+    """Span kept at forecast.step, for the forecast."""
+    max_containers: int = Field(default=1000, ge=1)
+    """Rows set aside; containers beyond it are left out and counted in cpp_dropped_series_total."""
+
+
+class ForecastConfig(_Section):
+    """What is forecast, and when models are trained anew."""
+
+    step: Duration = 60.0
+    """Spacing of the history that models see; horizons are multiples of it."""
+    horizons: tuple[Duration, ...] = (300.0, 900.0, 1800.0)
+    """How far ahead."""
+    retrain_interval: Duration = 3600.0
+    """Time between two training passes of the child process."""
+    arima: bool = True
+    """Let the training child fit ARIMA by pmdarima; needs the exporter extra."""
+    max_series_per_training: int = Field(default=200, ge=0)
+    """ARIMA order searches a pass, worst loss first."""
+    min_history: Duration = 1800.0
+    """Measured forecasts needed over this span before a forecast may be trusted."""
+
+
+class ThresholdsConfig(_Section):
+    """Where a score becomes an alarm; served as cpp_alarm_threshold_ratio, which the rules compare with."""
+
+    cpu_burst: float = Field(default=0.8, gt=0, le=1)
+    """cpp_cpu_burst_ratio."""
+    memory_leak: float = Field(default=0.8, gt=0, le=1)
+    """cpp_memory_leak_ratio."""
+    network_flood: float = Field(default=0.8, gt=0, le=1)
+    """cpp_network_flood_ratio."""
+    interference_suffered: float = Field(default=0.2, gt=0, le=1)
+    """cpp_interference_suffered_ratio."""
+    interference_caused: float = Field(default=0.2, gt=0, le=1)
+    """cpp_interference_caused_ratio."""
+    anomaly: float = Field(default=0.8, gt=0, le=1)
+    """cpp_anomaly_ratio."""
+    security_risk: float = Field(default=0.8, gt=0, le=1)
+    """cpp_security_risk_ratio."""
+
+
+class AssessConfig(_Section):
+    """How scores are made."""
+
+    learn: Duration = 1800.0
+    """How long a workload's behaviour is learned before its profile counts as finished."""
+    thresholds: ThresholdsConfig = ThresholdsConfig()
+    """Where a score becomes an alarm."""
+
+
+class Config(_Section):
+    """All keys of the file."""
+
+    node: str = Field(default_factory=socket.gethostname)
+    """Name of this node, the node label of every series."""
+    interval: Duration = 15.0
+    """Time between two cycles; also the step of the score history."""
+    max_syscalls: int = Field(default=20, ge=1, le=50)
+    """System calls published per container by name; the rest is summed as other."""
+    sources: SourcesConfig = SourcesConfig()
+    """What is read."""
+    history: HistoryConfig = HistoryConfig()
+    """How much is remembered."""
+    forecast: ForecastConfig = ForecastConfig()
+    """What is forecast."""
+    assess: AssessConfig = AssessConfig()
+    """How scores are made."""
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "Config":
+        for horizon in self.forecast.horizons:
+            if horizon % self.forecast.step:
+                raise ValueError(
+                    f"forecast.horizons: {format_duration(horizon)} is no multiple of forecast.step "
+                    f"({format_duration(self.forecast.step)}); choose multiples"
+                )
+        if self.forecast.step < self.interval:
+            raise ValueError("forecast.step: is shorter than interval; make it at least as long")
+        return self
+
+
+def load_config(path: Path | None) -> Config:
+    """Return the configuration in ``path``, or the defaults for None; raise ConfigError."""
+    if path is None:
+        return Config()
+    try:
+        document = yaml.safe_load(path.read_text()) or {}
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a readable file") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())}); mend the syntax") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: holds {type(document).__name__}; write keys such as 'interval: 15s'")
+    try:
+        return Config.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first_problem(error)}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem: Any = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        known = _known_keys(problem["loc"][:-1])
+        return f"{key}: unknown key; known here are {', '.join(known)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(problem["input"], dict) else f" (got {problem['input']!r})"
+    return f"{key}: {message}{given}" if key else str(message)
+
+
+def _known_keys(location: tuple[Any, ...]) -> list[str]:
+    section: Any = Config()
+    for part in location:
+        section = getattr(section, str(part), None) or BackfillConfig(url="")
+    return sorted(type(section).model_fields)

@@ -1,0 +1,61 @@
+"""What the rooms downstream see of the history: plain arrays, a row per live container."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Bools = NDArray[np.bool_]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Evenly spaced demand, newest last, for the forecast.
+
+    ``lives`` names each container's life and is never reused; ``workloads`` is the same number for all
+    replicas of a workload, now and later. Where ``censored``, ``values`` is a lower bound of the demand
+    and ``ceilings`` the upper one (equal elsewhere).
+    """
+
+    step: float
+    """Seconds between columns."""
+    end: float
+    """Epoch seconds of the newest column."""
+    lives: Integers
+    """[containers]"""
+    workloads: Integers
+    """[containers]"""
+    values: Floats
+    """[containers, resources, time], in the units of ``RESOURCES``; NaN where nothing was seen."""
+    ceilings: Floats
+    """[containers, resources, time], upper bound of the demand: usage plus what throttling held back."""
+    censored: Bools
+    """[containers, resources, time]"""
+
+
+@dataclass(frozen=True)
+class Window:
+    """The last hour at the cycle's step, newest last, for the scores."""
+
+    step: float
+    """Seconds between columns."""
+    end: float
+    """Epoch seconds of the newest column."""
+    lives: Integers
+    """[containers], as in Grid."""
+    workloads: Integers
+    """[containers], as in Grid."""
+    signals: Floats
+    """[containers, signals, time] in the units of ``SIGNALS``; NaN where nothing was seen."""
+    started: NDArray[np.float64]
+    """[containers], epoch seconds of the container's start; NaN where unknown."""
+    cpu_limit: Floats
+    """[containers], cores; NaN where unset."""
+    memory_limit: Floats
+    """[containers], bytes; NaN where unset."""
+    syscalls: Floats
+    """[containers, calls], calls per second now; NaN where the probe has not seen the container."""
+    syscall_names: tuple[str, ...]
+    """[calls], grows only at its end."""
