@@ -200,7 +200,11 @@ class Step:
     after: float | None
     """Limit or reserved amount; None for no limit."""
     expires_at: float | None = None
-    """When the effect ends by itself; None for never."""
+    """When the effect ends by itself; None for never. A ``set_limit`` that has one is a throttle."""
+    due_at: float | None = None
+    """For ``reserve``: when the demand is forecast to arrive."""
+    leak: bool = False
+    """Whether this is the one raise that a leak is given; the ledger counts it in ``Memory.leak_raises``."""
 
 
 @dataclass(frozen=True)
@@ -220,3 +224,28 @@ class Refusal:
     """A short fixed code such as ``stale_data``, ``cooldown``, ``opted_out``; a metric label."""
     detail: str
     retryable: bool
+
+
+@dataclass(frozen=True)
+class KernelValue:
+    """A limit as the kernel has it."""
+
+    file: str
+    """Path of the control group file that was read."""
+    raw: str
+    """Its text, stripped."""
+    limit: float | None
+    """Cores or bytes; None for no limit."""
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """What became of one ``set_limit`` step on the platform."""
+
+    state: StepState
+    """``DONE``, ``REVERTED`` or ``FAILED``."""
+    kernel_file: str = ""
+    before_raw: str = ""
+    after_raw: str = ""
+    error: str = ""
+    """Why it is not done; empty where it is."""
