@@ -1,0 +1,1 @@
+"""What is remembered: columns of numbers, a row per container, and who each row is."""

@@ -1,0 +1,1 @@
+"""What leaves the exporter: the metric catalogue, the exposition text, HTTP."""
