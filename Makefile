@@ -1,0 +1,48 @@
+# Everything a newcomer needs; `make help` lists it. Results and logs are under build/.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv/bin
+KEEP ?=
+export PYTHONDONTWRITEBYTECODE := 1
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-tests demo demo-down test checks pytest lint format bench docs
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install or build what the demo needs (a few minutes the first time)
+	@$(PYTHON) -m deploy.setup
+
+setup-tests:
+	@$(PYTHON) -m deploy.setup --for-tests
+
+demo: setup ## show the whole path on real containers (KEEP=1 leaves it running)
+	@$(VENV)/python -m deploy.demo up $(if $(KEEP),--keep)
+
+demo-down: ## remove what `make demo KEEP=1` left running
+	@$(if $(wildcard $(VENV)/python),$(VENV)/python,$(PYTHON)) -m deploy.demo down
+
+test: setup-tests checks pytest ## all checks and tests, the real stack included
+
+checks: ## style, types and layers
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+	$(VENV)/lint-imports
+
+pytest: ## all tests: unit, integration, end to end
+	@$(PYTHON) -m deploy.setup --start-engine tests
+	@status=0; $(VENV)/python -m pytest $(PYTEST_ARGS) || status=$$?; \
+	$(PYTHON) -m deploy.setup --stop-engine tests; exit $$status
+
+lint: setup checks ## the checks alone
+
+format: ## put the sources into the project's form
+	$(VENV)/ruff check --fix
+	$(VENV)/ruff format
+
+bench: setup ## measure against peers; lines of JSON
+	@status=0; for file in tests/bench/bench_*.py; do $(VENV)/python $$file || status=$$?; done; exit $$status
+
+docs: setup ## write the generated pages anew
+	$(VENV)/python -m exporter.publish.catalogue > docs/metrics.md

@@ -1,0 +1,63 @@
+"""``python3 -m deploy.setup``: make a fresh machine ready for the demo and the tests; safe to run again."""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from deploy.setup.builds import build_programs, make_environment
+from deploy.setup.engine import start_engine, stop_engine
+from deploy.setup.packages import install_packages
+from deploy.setup.shell import SetupError, say
+
+_TRACEFS = Path("/sys/kernel/tracing")
+
+
+def main() -> int:
+    """Run the steps that are not done yet; return the exit status."""
+    parser = argparse.ArgumentParser(prog="deploy.setup", description=__doc__)
+    parser.add_argument("--for-tests", action="store_true", help="install what only the tests need as well")
+    parser.add_argument("--start-engine", metavar="OWNER", help="only make sure that Docker answers")
+    parser.add_argument("--stop-engine", metavar="OWNER", help="only stop the Docker that OWNER had started")
+    options = parser.parse_args()
+    try:
+        if options.start_engine:
+            start_engine(options.start_engine)
+        elif options.stop_engine:
+            stop_engine(options.stop_engine)
+        else:
+            _set_up(options.for_tests)
+    except SetupError as error:
+        say(f"setup: {error}")
+        return 1
+    return 0
+
+
+def _set_up(for_tests: bool) -> None:
+    began = time.monotonic()
+    install_packages(for_tests)
+    _mount_tracefs()
+    make_environment()
+    build_programs()
+    say(f"setup: ready ({time.monotonic() - began:.0f} s)")
+
+
+def _mount_tracefs() -> None:
+    """The probe's kernel programs attach to tracepoints, which are listed there."""
+    if (_TRACEFS / "events").exists() or Path("/sys/kernel/debug/tracing/events").exists():
+        return
+    if os.geteuid() != 0:
+        raise SetupError(
+            "the kernel's tracepoints are not mounted; as root: mount -t tracefs nodev /sys/kernel/tracing"
+        )
+    done = subprocess.run(
+        ["mount", "-t", "tracefs", "nodev", str(_TRACEFS)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SetupError(f"the kernel's tracepoints cannot be mounted on {_TRACEFS}: {done.stderr.strip()}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,45 @@
+"""Running programs, and telling the person who waits."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+
+class SetupError(Exception):
+    """One line that says what could not be done, and where the reason is."""
+
+
+def say(line: str) -> None:
+    """Write one line for the person who waits."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def run_logged(
+    what: str,
+    command: Sequence[object],
+    log: Path,
+    cwd: Path | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> None:
+    """Run ``command`` with its output in ``log``; raise SetupError with the log's last lines when it fails."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    say(f"setup: {what} ...")
+    began = time.monotonic()
+    with log.open("wb") as output:
+        done = subprocess.run(
+            [str(part) for part in command],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            cwd=cwd,
+            env={**os.environ, **(environment or {})},
+            check=False,
+        )
+    if done.returncode:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
+        raise SetupError(f"{what} failed (exit {done.returncode}); the end of {log}:\n{tail}")
+    say(f"setup: {what}: done in {time.monotonic() - began:.0f} s")
