@@ -118,6 +118,10 @@ class Observation:
     """Whether the alert rule's expression holds for this container now."""
     sample_age: float
     """Seconds since its newest sample; infinite without one."""
+    fresh_within: float = 30.0
+    """Samples older than this, two scrape intervals, are no truth to act on."""
+    reachable: bool = True
+    """Whether Prometheus answered; where not, nothing else here means anything."""
     usage: float | None = None
     forecast: float | None = None
     """Highest .9 forecast over the horizons."""
@@ -205,6 +209,8 @@ class Step:
     """For ``reserve``: when the demand is forecast to arrive."""
     leak: bool = False
     """Whether this is the one raise that a leak is given; the ledger counts it in ``Memory.leak_raises``."""
+    relapses: int = 0
+    """For a throttle: how often its cause came back while it held."""
 
 
 @dataclass(frozen=True)

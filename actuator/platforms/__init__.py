@@ -1,0 +1,1 @@
+"""The platforms on which containers run, behind one protocol."""

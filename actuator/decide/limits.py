@@ -1,0 +1,61 @@
+"""The bounds within which the actuator may act: the ``limits:`` section of its configuration."""
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from actuator.durations import Duration
+
+
+class Limits(BaseModel):
+    """Shares are 0-1, durations seconds or texts such as ``5m``."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    raise_multiple: float = Field(2.0, ge=1)
+    """No limit is raised over this multiple of what the owner set."""
+    host_headroom: float = Field(0.1, ge=0, lt=1)
+    """Share of the host's capacity that raises and reservations leave free."""
+    min_change: float = Field(0.02, ge=0, lt=1)
+    """A change of a limit by less than this share of it is not worth an action."""
+
+    reserve_threshold: float = Field(1.1, ge=1)
+    """Reserve only where the .9 forecast exceeds the limit times this."""
+    reserve_margin: float = Field(1.1, ge=1)
+    """The limit to hold capacity for, as a multiple of the .9 forecast."""
+    reservation_ttl: Duration = 1800.0
+    """A reservation ends by itself this long after it is due."""
+
+    activate_pressure: float = Field(0.8, gt=0, le=1)
+    """Usage over this share of the limit counts as demand that shows."""
+    throttled: float = Field(0.05, ge=0, lt=1)
+    """Throttled periods over this share count as demand that shows, and as evidence for a second raise."""
+    lead_time: Duration = 60.0
+    """A reservation is activated this long before it is due."""
+    leak_multiple: float = Field(1.25, gt=1)
+    """The one raise that a leaking container gets, as a multiple of its memory limit."""
+
+    reclaim_ratio: float = Field(0.75, gt=0, lt=1)
+    """Reclaim only where the peak and the .99 forecast are under this share of the limit."""
+    reclaim_margin: float = Field(1.15, ge=1)
+    """The reclaimed limit, as a multiple of the larger of the peak and the .99 forecast."""
+    reclaim_step: float = Field(0.5, gt=0, lt=1)
+    """One reclaim takes at most this share of the limit away."""
+    reclaim_history: Duration = 7200.0
+    """No reclaim from a container watched for less than this."""
+    memory_floor: float = Field(1.15, ge=1)
+    """No memory limit is set under this multiple of the usage at that moment."""
+
+    throttle_step: float = Field(0.5, gt=0, lt=1)
+    """A throttle takes at most this share of what the container uses now."""
+    throttle_floor: float = Field(0.05, ge=0.01)
+    """No CPU limit is set under this many cores."""
+    throttle_ttl: Duration = 600.0
+    """The owner's limit returns after this; each relapse doubles it."""
+    throttle_ttl_max: Duration = 3600.0
+    """The longest hold that relapses can reach."""
+
+    cooldown: Duration = 300.0
+    """Rest between two actions on one container."""
+    actions_per_hour: int = Field(20, ge=0)
+    """Actions of any kind in any hour, over all containers."""
+    start_up_grace: Duration = 60.0
+    """Nothing is done to a container younger than this."""

@@ -1,0 +1,22 @@
+"""What the actuator asks of a platform. One protocol, so that decisions and execution know no platform."""
+
+from typing import Protocol
+
+from actuator.model import Allocation, KernelValue, Target
+
+
+class Platform(Protocol):
+    """Every method may raise the errors of ``platforms.errors``."""
+
+    @property
+    def name(self) -> str:
+        """Return ``docker``, ``kubernetes`` or ``swarm``."""
+
+    def inspect(self, target: Target) -> Allocation | None:
+        """Return what the container has now; None when it does not exist."""
+
+    def set_limit(self, target: Target, resource: str, value: float | None) -> None:
+        """Set the limit of ``cpu`` (cores) or ``memory`` (bytes); None takes the limit away."""
+
+    def kernel_value(self, target: Target, resource: str) -> KernelValue:
+        """Read the limit in force from the container's cgroup."""
