@@ -1,0 +1,3 @@
+module container-personality/workload
+
+go 1.25.0
