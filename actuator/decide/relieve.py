@@ -1,0 +1,28 @@
+"""Relieve: throttle the container that holds up its neighbours, a bounded step at a time and for a while."""
+
+from actuator.decide.situation import Situation, refuse, refuse_for_good
+from actuator.model import Plan, Refusal, Step
+
+
+def plan(s: Situation) -> Plan | Refusal:
+    """Lower the CPU limit to a bounded share of what the culprit uses now; the old limit returns by itself."""
+    if s.order.resource != "cpu":
+        what = s.order.resource or "no resource"
+        return refuse_for_good("unsupported", f"only cpu can be throttled, not {what}: less memory would kill")
+    if s.observation.usage is None:
+        return refuse("no_usage", "the container's CPU usage is not known")
+    limit, usage = s.limit, s.observation.usage
+    after = max(usage * (1 - s.limits.throttle_step), s.limits.throttle_floor)
+    if after > (usage if limit is None else min(usage, limit)) * (1 - s.limits.min_change):
+        return refuse(
+            "nothing_to_throttle", f"it uses {s.say(usage)}, and {s.say(s.limits.throttle_floor)} is the least"
+        )
+    return _throttle(s, limit, after)
+
+
+def _throttle(s: Situation, limit: float | None, after: float) -> Plan:
+    relapses = 0 if s.memory.throttle is None else s.memory.throttle.relapses + 1
+    hold = min(s.limits.throttle_ttl * 2**relapses, s.limits.throttle_ttl_max)
+    step = Step("set_limit", "cpu", limit, after, expires_at=s.now + hold, relapses=relapses)
+    old = "no limit" if limit is None else s.say(limit)
+    return Plan((step,), f"throttle from {old} to {s.say(after)} for {hold:.0f} s")
