@@ -1,0 +1,70 @@
+"""Base images for tests on a machine without an image registry: Debian by debootstrap, Go from this machine."""
+
+import io
+import shutil
+import subprocess
+import tarfile
+from pathlib import Path
+
+from deploy.setup.shell import SetupError, run_logged
+from deploy.setup.stamps import BUILD
+
+DEBIAN_IMAGE = "cpp-test/debian:bookworm"
+GO_IMAGE = "cpp-test/golang:local"
+_CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+_PACKAGES = "python3,python3-venv,ca-certificates"
+
+
+def ensure_debian_image() -> str:
+    """Return the name of a Debian image with this machine's certificates, made once and kept."""
+    if not image_exists(DEBIAN_IMAGE):
+        root = BUILD / "debian-root"
+        shutil.rmtree(root, ignore_errors=True)
+        command = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", "bookworm", root]
+        run_logged("make a Debian base image for the tests", command, BUILD / "setup/debootstrap.log")
+        # Machines behind a proxy trust its certificate; the builds inside the image must as well.
+        shutil.copy(_CA_BUNDLE, root / _CA_BUNDLE.relative_to("/"))
+        _import(DEBIAN_IMAGE, root, ["--change", f"ENV PIP_CERT={_CA_BUNDLE}"])
+        shutil.rmtree(root)
+    return DEBIAN_IMAGE
+
+
+def ensure_go_image() -> str:
+    """Return the name of an image with this machine's Go on the Debian image, made once and kept."""
+    if not image_exists(GO_IMAGE):
+        go_root = Path(_output("go", "env", "GOROOT"))
+        recipe = f"FROM {ensure_debian_image()}\nADD go /usr/local/go\nENV PATH=/usr/local/go/bin:/usr/bin:/bin\n"
+        context = io.BytesIO()
+        with tarfile.open(fileobj=context, mode="w") as tar:
+            entry = tarfile.TarInfo("Dockerfile")
+            entry.size = len(recipe)
+            tar.addfile(entry, io.BytesIO(recipe.encode()))
+            for part in ("bin", "pkg", "src", "go.env", "VERSION"):
+                tar.add(go_root / part, f"go/{part}")
+        build_image(GO_IMAGE, context.getvalue())
+    return GO_IMAGE
+
+
+def image_exists(name: str) -> bool:
+    """Return whether Docker has an image of this name."""
+    return subprocess.run(["docker", "image", "inspect", name], capture_output=True, check=False).returncode == 0
+
+
+def build_image(name: str, context: bytes) -> None:
+    """Build an image from a tar archive that holds a Dockerfile; raise SetupError with the build's end."""
+    done = subprocess.run(["docker", "build", "--tag", name, "-"], input=context, capture_output=True, check=False)
+    if done.returncode:
+        raise SetupError(f"the image {name} cannot be built: {done.stderr.decode(errors='replace')[-2000:]}")
+
+
+def _import(name: str, root: Path, changes: list[str]) -> None:
+    archive = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
+    done = subprocess.run(
+        ["docker", "import", *changes, "-", name], stdin=archive.stdout, capture_output=True, check=False
+    )
+    if archive.wait() or done.returncode:
+        raise SetupError(f"the image {name} cannot be imported: {done.stderr.decode(errors='replace')}")
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
