@@ -1,0 +1,110 @@
+"""Samples of both sources → one row of signals per container."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.history.calls import Followed, Labelled, LabelledRates
+from exporter.history.counters import Doubles
+from exporter.history.derive import allocation, combine
+from exporter.history.identity import Identity
+from exporter.history.intake import Intake
+from exporter.history.registry import Registry
+from exporter.history.snapshot import Allocation
+from exporter.sources.exposition import Family, Samples
+from exporter.sources.families import (
+    CADVISOR_COUNTERS,
+    CADVISOR_GAUGES,
+    CONNECTIONS,
+    MACHINE_CPU,
+    MACHINE_MEMORY,
+    PROBE_COUNTERS,
+    SYSCALLS,
+)
+
+_NOTHING = Family([], np.empty(0), np.empty(0))
+
+
+@dataclass(frozen=True)
+class Gathered:
+    """What one cycle says of all rows, the node first."""
+
+    held: Doubles
+    """[rows, signals], newest known values."""
+    fresh: Doubles
+    """[rows, signals], values that this cycle brought."""
+    allocation: Allocation
+    started: Doubles
+    oom_kills: Doubles
+    syscalls: LabelledRates
+    followed: NDArray[np.intp]
+    replaced: NDArray[np.bool_]
+    """[rows, slots] where another call is followed from now on."""
+    connections: LabelledRates
+    node_cpu: float
+    node_memory: float
+
+
+class Gatherer:
+    """Remembers the last samples of each source."""
+
+    def __init__(self, patience: float, max_syscalls: int) -> None:
+        self._patience = patience
+        self._cadvisor = Intake(CADVISOR_COUNTERS, CADVISOR_GAUGES, patience)
+        self._probe = Intake(PROBE_COUNTERS, (), patience)
+        self._calls = Labelled("syscall", patience)
+        self._connections = Labelled("protocol", patience)
+        self._followed = Followed(max_syscalls)
+        self._node = (np.nan, np.nan)
+        self._last = -np.inf
+
+    def listed(
+        self, cadvisor: Samples | None, probe: Samples | None
+    ) -> tuple[dict[str, Identity], dict[str, Identity]]:
+        """Return whom each source lists, by key."""
+        return self._cadvisor.identities(cadvisor or {}), self._probe.identities(probe or {})
+
+    def remove(self, row: int, last: int) -> None:
+        """Forget ``row``; the row ``last`` takes its place."""
+        for part in (self._cadvisor, self._probe, self._calls, self._connections, self._followed):
+            part.remove(row, last)
+
+    def gather(self, cadvisor: Samples, probe: Samples, registry: Registry, now: float) -> Gathered:
+        """Return what the samples say of the rows of ``registry``; an empty source says nothing."""
+        calls = self._calls.update(probe.get(SYSCALLS, _NOTHING), registry, now)
+        connections = self._connections.update(probe.get(CONNECTIONS, _NOTHING), registry, now)
+        totals = np.column_stack([_total(calls), _total(connections)])
+        seen, kernel = self._cadvisor.rates(cadvisor, registry, now), self._probe.rates(probe, registry, now)
+        gauges = self._cadvisor.gauges(cadvisor, registry)
+        followed, replaced = self._followed.update(calls.held)
+        self._node = _capacity(cadvisor, self._node)
+        since, self._last = self._last, now
+        return Gathered(
+            held=combine(seen.held, kernel.held, gauges.since(now - self._patience), totals),
+            fresh=combine(seen.fresh, kernel.fresh, gauges.since(since), totals),
+            allocation=allocation(gauges.values),
+            started=gauges.values[:, _column("started")],
+            oom_kills=gauges.values[:, _column("oom_kills")],
+            syscalls=calls,
+            followed=followed,
+            replaced=replaced,
+            connections=connections,
+            node_cpu=self._node[0],
+            node_memory=self._node[1],
+        )
+
+
+def _column(signal: str) -> int:
+    return [gauge.signal for gauge in CADVISOR_GAUGES].index(signal)
+
+
+def _total(rates: LabelledRates) -> Doubles:
+    unseen = np.isnan(rates.held).all(axis=1)
+    return np.where(unseen, np.nan, np.nansum(rates.held, axis=1))
+
+
+def _capacity(samples: Samples, known: tuple[float, float]) -> tuple[float, float]:
+    found = [samples.get(name, _NOTHING).values for name in (MACHINE_CPU, MACHINE_MEMORY)]
+    cpu, memory = (float(values[0]) if len(values) else old for values, old in zip(found, known, strict=True))
+    return cpu, memory

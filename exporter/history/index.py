@@ -1,0 +1,40 @@
+"""Label blocks → rows, looked up again only when a source's list of series changes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from exporter.history.identity import Identity
+from exporter.sources.exposition import parse_labels
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What one label block says."""
+
+    identity: Identity | None
+    """Whom the series is about; None where it is no container."""
+    label: str
+    """Value of the label that tells series of one container apart; empty where there is none."""
+
+
+class SeriesIndex:
+    """Remembers what each label block of one family says, as long as the block is served."""
+
+    def __init__(self, recognise: Callable[[dict[str, str]], Identity | None], label: str = "") -> None:
+        self._recognise = recognise
+        self._label = label
+        self._known: dict[bytes, Entry] = {}
+        self._served: list[bytes] = []
+        self._entries: list[Entry] = []
+
+    def entries(self, keys: list[bytes]) -> list[Entry]:
+        """Return what the label blocks ``keys`` say, in their order."""
+        if keys != self._served:
+            self._known = {key: self._known.get(key) or self._read(key) for key in keys}
+            self._entries = [self._known[key] for key in keys]
+            self._served = keys
+        return self._entries
+
+    def _read(self, key: bytes) -> Entry:
+        labels = parse_labels(key)
+        return Entry(self._recognise(labels), labels.get(self._label, ""))

@@ -1,0 +1,106 @@
+"""Rows of the history: which container lives where, since when, and when it was last listed."""
+
+from typing import Any
+
+import numpy as np
+
+from exporter.history.identity import NODE, Identity
+from exporter.history.windows import Integers
+
+_FORGET_WORKLOADS = 20
+
+
+class Registry:
+    """Dense rows, the node itself first. A life is a number given once to each appearance of a container."""
+
+    def __init__(self, max_containers: int) -> None:
+        self.identities: list[Identity] = []
+        self.refused = 0
+        """Appearances left out because all rows were taken."""
+        self._max = max_containers + 1
+        self._lives: list[int] = []
+        self._workloads: dict[str, int] = {}
+        self._rows: dict[str, int] = {}
+        self._next = 0
+        self._seen: list[float] = []
+        self._listed: list[bool] = []
+        self.admit(NODE, np.inf)
+
+    def __len__(self) -> int:
+        return len(self.identities)
+
+    @property
+    def lives(self) -> Integers:
+        """[rows]"""
+        return np.array(self._lives, np.int64)
+
+    @property
+    def workloads(self) -> Integers:
+        """[rows]; the same number for all replicas of a workload."""
+        return np.array([self._workload(identity.workload or identity.key) for identity in self.identities], np.int64)
+
+    def row(self, key: str) -> int | None:
+        """Return the row of an identity's key."""
+        return self._rows.get(key)
+
+    def admit(self, identity: Identity, now: float) -> int | None:
+        """Return the row of ``identity``, a new one if need be; None where there is no room."""
+        row = self._rows.get(identity.key)
+        if row is None:
+            return self._add(identity, now)
+        if not self.identities[row].workload:
+            self.identities[row] = identity
+        return row
+
+    def _add(self, identity: Identity, now: float) -> int | None:
+        if len(self) >= self._max:
+            self.refused += 1
+            return None
+        self._rows[identity.key] = row = len(self)
+        self.identities.append(identity)
+        self._lives.append(self._next)
+        self._seen.append(now)
+        self._listed.append(False)
+        self._next += 1
+        return row
+
+    def note(self, rows: list[int], now: float, *, authoritative: bool) -> None:
+        """Remember that ``rows`` were listed ``now``; an authoritative source also tells by silence."""
+        for row in rows:
+            self._seen[row] = max(self._seen[row], now)
+            self._listed[row] |= authoritative
+
+    def gone(self, now: float, listed_now: list[int] | None, patience: float) -> list[int]:
+        """Return the rows to remove, highest first.
+
+        ``listed_now`` are the rows that the authoritative source lists, None where it could not be read: then only
+        those are gone that no source has listed for ``patience`` seconds.
+        """
+        present = None if listed_now is None else set(listed_now)
+        return [
+            row
+            for row in range(len(self) - 1, 0, -1)
+            if now - self._seen[row] > patience or (present is not None and self._listed[row] and row not in present)
+        ]
+
+    def remove(self, row: int) -> int:
+        """Forget ``row``; return the number of the last row, which takes its place."""
+        last = len(self) - 1
+        del self._rows[self.identities[row].key]
+        for column in (self.identities, self._lives, self._seen, self._listed):
+            _move_last(column, row)
+        if row != last:
+            self._rows[self.identities[row].key] = row
+        return last
+
+    def _workload(self, name: str) -> int:
+        if name not in self._workloads:
+            if len(self._workloads) >= _FORGET_WORKLOADS * self._max:
+                del self._workloads[next(iter(self._workloads))]
+            self._workloads[name] = max(self._workloads.values(), default=-1) + 1
+        return self._workloads[name]
+
+
+def _move_last(column: list[Any], row: int) -> None:
+    column[row] = column[-1]
+    column.pop()

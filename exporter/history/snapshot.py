@@ -1,0 +1,57 @@
+"""What is true of all containers now."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.history.calls import LabelledRates
+from exporter.history.identity import Identity
+from exporter.history.windows import Integers
+
+Doubles = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Allocation:
+    """What each container was given, [containers]; NaN where unset."""
+
+    cpu_limit: Doubles
+    """Cores."""
+    memory_limit: Doubles
+    """Bytes."""
+    memory_request: Doubles
+    """Bytes."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One cycle's view; a row per container, the node itself apart."""
+
+    at: float
+    """Epoch seconds."""
+    identities: tuple[Identity, ...]
+    """[containers]"""
+    lives: Integers
+    """[containers]"""
+    workloads: Integers
+    """[containers]"""
+    signals: Doubles
+    """[containers, signals], the newest known values in the units of ``SIGNALS``; NaN where unknown."""
+    allocation: Allocation
+    started: Doubles
+    """[containers], epoch seconds."""
+    oom_kills: Doubles
+    """[containers], since the container started."""
+    syscalls: LabelledRates
+    """[containers, calls]"""
+    followed: NDArray[np.intp]
+    """[containers, slots], columns of ``syscalls`` that are published by name; -1 for none."""
+    connections: LabelledRates
+    """[containers, protocols]"""
+    node_cpu: float
+    """Cores of the node; NaN where unknown."""
+    node_memory: float
+    """Bytes of the node; NaN where unknown."""
+    dropped: int
+    """Containers left out so far because all rows were taken."""

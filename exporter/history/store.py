@@ -1,0 +1,146 @@
+"""The history: both sources' samples in, arrays of all containers out."""
+
+from dataclasses import fields
+
+import numpy as np
+
+from exporter.config import Config
+from exporter.history.calls import LabelledRates
+from exporter.history.columns import Columns
+from exporter.history.counters import Doubles
+from exporter.history.demand import BOUNDS, Demand, bounds
+from exporter.history.gather import Gathered, Gatherer
+from exporter.history.identity import Identity
+from exporter.history.registry import Registry
+from exporter.history.signals import SIGNALS
+from exporter.history.snapshot import Allocation, Snapshot
+from exporter.history.windows import Floats, Grid, Window
+from exporter.sources.exposition import Samples
+
+_STALE_CYCLES = 3
+
+
+class History:
+    """Remembers each container while it lives, at the cycle's interval and at the forecast's step."""
+
+    def __init__(self, config: Config) -> None:
+        self.registry = Registry(config.history.max_containers)
+        self.demand = Demand(round(config.history.forecast_window / config.forecast.step))
+        self._config = config
+        self._patience = _STALE_CYCLES * config.interval
+        self._gatherer = Gatherer(self._patience, config.max_syscalls)
+        length = round(config.history.window / config.interval)
+        self._fine = Columns(len(SIGNALS) + len(BOUNDS), length)
+        self._followed = Columns(config.max_syscalls, length)
+        self._oom_kills: dict[str, float] = {}
+        self._cycle: int | None = None
+        self._at = 0.0
+
+    def update(self, cadvisor: Samples | None, probe: Samples | None, now: float) -> Snapshot:
+        """Take what the sources gave (None where one could not be read) and return what is true now."""
+        self._follow(cadvisor, probe, now)
+        gathered = self._gatherer.gather(cadvisor or {}, probe or {}, self.registry, now)
+        self._remember(gathered, now)
+        return self._snapshot(gathered, now)
+
+    def window(self, snapshot: Snapshot) -> Window:
+        """Return the recent past of the containers of ``snapshot``; its arrays are valid until the next update."""
+        return Window(
+            step=self._config.interval,
+            end=self._at,
+            lives=snapshot.lives,
+            workloads=snapshot.workloads,
+            signals=self._fine.view(len(self.registry))[1:, : len(SIGNALS)],
+            started=snapshot.started,
+            cpu_limit=snapshot.allocation.cpu_limit.astype(np.float32),
+            memory_limit=snapshot.allocation.memory_limit.astype(np.float32),
+            syscalls=snapshot.syscalls.held.astype(np.float32),
+            syscall_names=snapshot.syscalls.names,
+        )
+
+    def followed(self) -> Floats:
+        """Return [containers, slots, time], past rates of the calls that are followed by name."""
+        return self._followed.view(len(self.registry))[1:]
+
+    def grid(self) -> Grid:
+        """Return the demand of all rows at the forecast's step, the node itself first."""
+        step = self._config.forecast.step
+        return self.demand.grid(self.registry, step, self._at // step * step)
+
+    def _follow(self, cadvisor: Samples | None, probe: Samples | None, now: float) -> None:
+        named, unnamed = self._gatherer.listed(cadvisor, probe)
+        for identity in named.values():
+            self.registry.admit(identity, now)
+        if cadvisor is None:
+            for identity in unnamed.values():
+                self.registry.admit(identity, now)
+        listed = self._rows(named)
+        self.registry.note(listed, now, authoritative=True)
+        self.registry.note(self._rows(unnamed), now, authoritative=False)
+        for ring in self._rings():
+            ring.grow(len(self.registry))
+        for row in self.registry.gone(now, None if cadvisor is None else listed, self._patience):
+            self._remove(row)
+
+    def _rows(self, identities: dict[str, Identity]) -> list[int]:
+        return [row for key in identities if (row := self.registry.row(key)) is not None]
+
+    def _rings(self) -> tuple[Columns, ...]:
+        return (self._fine, self._followed, *self.demand.rings)
+
+    def _remove(self, row: int) -> None:
+        self._oom_kills.pop(self.registry.identities[row].key, None)
+        last = self.registry.remove(row)
+        self._gatherer.remove(row, last)
+        for ring in self._rings():
+            ring.remove(row, last)
+
+    def _remember(self, gathered: Gathered, now: float) -> None:
+        cycle, step = round(now / self._config.interval), self._config.forecast.step
+        if self._cycle is not None and now // step > self._at // step:
+            self._close_step(round(now // step - self._at // step))
+        missed = 1 if self._cycle is None else max(1, cycle - self._cycle)
+        extra = bounds(gathered.fresh, gathered.allocation, gathered.node_cpu, self._new_oom_kills(gathered.oom_kills))
+        self._fine.advance(missed)
+        self._fine.write(np.hstack([gathered.fresh, extra]))
+        self._followed.forget(gathered.replaced)
+        self._followed.advance(missed)
+        self._followed.write(_take(gathered))
+        self._cycle, self._at = cycle, now
+
+    def _close_step(self, steps: int) -> None:
+        per_step = max(1, round(self._config.forecast.step / self._config.interval))
+        self.demand.close(self._fine.view(len(self.registry))[:, :, -per_step:], steps)
+
+    def _new_oom_kills(self, oom_kills: Doubles) -> Doubles:
+        keys = [identity.key for identity in self.registry.identities]
+        before = np.array([self._oom_kills.get(key, np.nan) for key in keys])
+        self._oom_kills = dict(zip(keys, np.fmax(oom_kills, before).tolist(), strict=True))
+        return np.asarray(np.nan_to_num(oom_kills - before))
+
+    def _snapshot(self, gathered: Gathered, now: float) -> Snapshot:
+        given = (getattr(gathered.allocation, field.name)[1:] for field in fields(Allocation))
+        return Snapshot(
+            at=now,
+            identities=tuple(self.registry.identities[1:]),
+            lives=self.registry.lives[1:],
+            workloads=self.registry.workloads[1:],
+            signals=gathered.held[1:],
+            allocation=Allocation(*given),
+            started=gathered.started[1:],
+            oom_kills=gathered.oom_kills[1:],
+            syscalls=LabelledRates(gathered.syscalls.names, gathered.syscalls.held[1:]),
+            followed=gathered.followed[1:],
+            connections=LabelledRates(gathered.connections.names, gathered.connections.held[1:]),
+            node_cpu=gathered.node_cpu,
+            node_memory=gathered.node_memory,
+            dropped=self.registry.refused,
+        )
+
+
+def _take(gathered: Gathered) -> Doubles:
+    """Return [rows, slots], the rates of the followed calls."""
+    if not gathered.syscalls.names:
+        return np.full(gathered.followed.shape, np.nan)
+    rates = np.take_along_axis(gathered.syscalls.held, np.maximum(gathered.followed, 0), axis=1)
+    return np.where(gathered.followed >= 0, rates, np.nan)

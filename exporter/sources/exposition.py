@@ -1,0 +1,106 @@
+"""Prometheus text → columns: only the wanted families, each line cut once, labels parsed once per new series.
+
+A node's text is mostly families that nobody here wants. Families announce themselves with a TYPE line (cAdvisor,
+kubelets and cpp-probe all write one), so unwanted ones are stepped over without a look at their lines.
+"""
+
+import math
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_TYPE = b"# TYPE "
+_LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*,?')
+_ESCAPES = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
+_ESCAPE = re.compile(r'\\[\\"n]')
+
+
+class ExpositionError(ValueError):
+    """The text is not Prometheus exposition text."""
+
+
+@dataclass(frozen=True)
+class Family:
+    """One metric family, a sample a row, in the order of the text."""
+
+    keys: list[bytes]
+    """[samples], the label block as it stands in the text, braces included; empty where there are no labels."""
+    values: NDArray[np.float64]
+    """[samples]"""
+    timestamps: NDArray[np.float64]
+    """[samples], epoch seconds; NaN where the text gives none."""
+
+
+Samples = dict[str, Family]
+
+
+def parse(text: bytes, wanted: frozenset[str]) -> Samples:
+    """Return the wanted families of ``text``; raise ExpositionError where a wanted line is malformed.
+
+    Values that are not finite are kept as they are. Text without a single TYPE line is refused, so that an error
+    page is not taken for an idle node.
+    """
+    samples: Samples = {}
+    announced = False
+    for name, block in _blocks(text):
+        announced = True
+        if name in wanted:
+            samples[name] = _family(name, block)
+    if text.strip() and not announced:
+        raise ExpositionError(f"no metric family in {len(text)} bytes, which begin {text[:40]!r}")
+    return samples
+
+
+def _blocks(text: bytes) -> Iterator[tuple[str, bytes]]:
+    start = 0 if text.startswith(_TYPE) else _after_newline(text, 0)
+    while start >= 0:
+        line_end = text.find(b"\n", start)
+        if line_end < 0:
+            return
+        following = _after_newline(text, line_end)
+        name = text[start + len(_TYPE) : line_end].split(b" ", 1)[0]
+        yield name.decode("utf-8", "replace"), text[line_end + 1 : following if following >= 0 else len(text)]
+        start = following
+
+
+def _after_newline(text: bytes, position: int) -> int:
+    found = text.find(b"\n" + _TYPE, position)
+    return found + 1 if found >= 0 else -1
+
+
+def _family(name: str, block: bytes) -> Family:
+    keys: list[bytes] = []
+    values: list[float] = []
+    timestamps: list[float] = []
+    prefix = name.encode()
+    cut = len(prefix)
+    try:
+        for line in block.split(b"\n"):
+            if not line.startswith(prefix) or line[cut : cut + 1] not in b"{ \t":
+                continue
+            close = line.rfind(b"}") + 1 or cut
+            fields = line[close:].split()
+            keys.append(line[cut:close])
+            values.append(float(fields[0]))
+            timestamps.append(int(fields[1]) / 1000 if len(fields) > 1 else math.nan)
+    except (ValueError, IndexError) as error:
+        raise ExpositionError(f"{name}: cannot read the line {line[:120]!r}") from error
+    return Family(keys, np.array(values), np.array(timestamps))
+
+
+def parse_labels(key: bytes) -> dict[str, str]:
+    """Return the labels of a ``Family`` key; raise ExpositionError where they are malformed."""
+    text = key.decode("utf-8", "replace").removeprefix("{").removesuffix("}")
+    labels: dict[str, str] = {}
+    position = 0
+    while position < len(text.rstrip()):
+        match = _LABEL.match(text, position)
+        if match is None:
+            raise ExpositionError(f"cannot read the labels {text[:120]!r}")
+        value = match[2]
+        labels[match[1]] = _ESCAPE.sub(lambda found: _ESCAPES[found[0]], value) if "\\" in value else value
+        position = match.end()
+    return labels

@@ -1,0 +1,95 @@
+"""Reads one source over HTTP, and says so only when it goes down or comes back."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import requests
+import structlog
+
+from exporter.config import SourceConfig
+from exporter.sources.exposition import ExpositionError, Samples, parse
+
+_log = structlog.get_logger(__name__)
+_CHUNK = 1 << 18
+_ACCEPT = {"Accept": "text/plain;version=0.0.4"}
+
+
+class SourceError(Exception):
+    """A read failed; the message says how."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one read of a source gave; ``samples`` is None where it failed."""
+
+    source: str
+    samples: Samples | None
+    duration: float
+    """Seconds that the read took."""
+
+
+class HttpSource:
+    """A scrape target such as cAdvisor, a kubelet or cpp-probe."""
+
+    def __init__(
+        self,
+        name: str,
+        config: SourceConfig,
+        wanted: frozenset[str],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.errors = 0
+        self.up: bool | None = None
+        self._config = config
+        self._wanted = wanted
+        self._clock = clock
+        self._session = requests.Session()
+
+    def read(self) -> Reading:
+        """Return what the source serves now; never raises."""
+        started = self._clock()
+        try:
+            samples = parse(self._fetch(started + self._config.timeout), self._wanted)
+        except (SourceError, ExpositionError) as error:
+            self.errors += 1
+            self._note(up=False, reason=str(error))
+            return Reading(self.name, None, self._clock() - started)
+        self._note(up=True)
+        return Reading(self.name, samples, self._clock() - started)
+
+    def _fetch(self, deadline: float) -> bytes:
+        chunks = []
+        try:
+            with self._session.get(
+                self._config.url, headers=self._headers(), timeout=self._config.timeout, stream=True
+            ) as response:
+                response.raise_for_status()
+                for chunk in response.iter_content(_CHUNK):
+                    chunks.append(chunk)
+                    if self._clock() > deadline:
+                        raise SourceError(f"no complete answer within {self._config.timeout:g} s")
+        except (requests.RequestException, OSError) as error:
+            raise SourceError(str(error)) from error
+        return b"".join(chunks)
+
+    def _headers(self) -> dict[str, str]:
+        if self._config.token_file is None:
+            return _ACCEPT
+        return {**_ACCEPT, "Authorization": f"Bearer {self._config.token_file.read_text().strip()}"}
+
+    def _note(self, *, up: bool, reason: str = "") -> None:
+        if up != self.up:
+            if up:
+                _log.info("source is up", source=self.name, url=self._config.url)
+            else:
+                _log.warning("source is down", source=self.name, url=self._config.url, reason=reason)
+        self.up = up
+
+
+def newest(samples: Samples) -> float:
+    """Return the newest sample timestamp, epoch seconds; NaN where the source gives none."""
+    stamps = [np.nanmax(f.timestamps) for f in samples.values() if not np.isnan(f.timestamps).all()]
+    return float(max(stamps)) if stamps else float("nan")
