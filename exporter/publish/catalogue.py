@@ -47,7 +47,9 @@ _ALLOCATION = (
     ),
 )
 _BEHAVIOUR = (
-    Metric("cpp_syscalls_per_second", "calls/s", "System calls by name; the rarer ones summed as other", _of("syscall")),
+    Metric(
+        "cpp_syscalls_per_second", "calls/s", "System calls by name; the rarer ones summed as other", _of("syscall")
+    ),
     Metric("cpp_thread_creations_per_second", "threads/s", "Threads and processes created"),
     Metric("cpp_thread_exits_per_second", "threads/s", "Threads and processes ended"),
     Metric("cpp_file_opens_per_second", "files/s", "Files opened"),
@@ -69,7 +71,12 @@ _FORECAST = tuple(
     )
 )
 _QUALITY = (
-    Metric("cpp_forecast_trusted", "bool", "1 where the forecast beats the last value lately, covers, and is trained", _of("resource")),
+    Metric(
+        "cpp_forecast_trusted",
+        "bool",
+        "1 where the forecast beats the last value lately, covers, and is trained",
+        _of("resource"),
+    ),
     Metric(
         "cpp_forecast_loss_ratio",
         "ratio",
@@ -86,23 +93,47 @@ _QUALITY = (
 _NODES = (
     Metric("cpp_node_cpu_capacity_cores", "cores", "CPUs of the node", NODE),
     Metric("cpp_node_memory_capacity_bytes", "bytes", "Memory of the node", NODE),
-    Metric("cpp_node_cpu_forecast_cores", "cores", "CPU use of the node forecast for now + horizon", (*NODE, "horizon", "level")),
-    Metric("cpp_node_memory_forecast_bytes", "bytes", "Memory use of the node forecast for now + horizon", (*NODE, "horizon", "level")),
+    Metric(
+        "cpp_node_cpu_forecast_cores",
+        "cores",
+        "CPU use of the node forecast for now + horizon",
+        (*NODE, "horizon", "level"),
+    ),
+    Metric(
+        "cpp_node_memory_forecast_bytes",
+        "bytes",
+        "Memory use of the node forecast for now + horizon",
+        (*NODE, "horizon", "level"),
+    ),
 )
 _SCORES = (
     Metric("cpp_cpu_burst_ratio", "ratio", "How much its CPU use comes in sudden bursts, 0 to 1"),
     Metric("cpp_memory_leak_ratio", "ratio", "How much its memory looks like a leak, 0 to 1"),
     Metric("cpp_network_flood_ratio", "ratio", "How much its traffic looks like a flood, 0 to 1"),
     Metric("cpp_interference_suffered_ratio", "ratio", "How much it is held up by others, 0 to 1", _of("resource")),
-    Metric("cpp_interference_caused_ratio", "ratio", "Its share in a neighbour's trouble, 0 to 1", _of("resource", "victim")),
-    Metric("cpp_memory_exhaustion_seconds", "seconds", "Time to the memory limit at the present growth; absent where none is in sight"),
+    Metric(
+        "cpp_interference_caused_ratio",
+        "ratio",
+        "Its share in a neighbour's trouble, 0 to 1",
+        _of("resource", "victim"),
+    ),
+    Metric(
+        "cpp_memory_exhaustion_seconds",
+        "seconds",
+        "Time to the memory limit at the present growth; absent where none is in sight",
+    ),
     Metric("cpp_anomaly_ratio", "ratio", "How unlike its own past it behaves, 0 to 1"),
     Metric("cpp_security_risk_ratio", "ratio", "How risky its behaviour looks, 0 to 1"),
     Metric("cpp_alarm_threshold_ratio", "ratio", "Where a score becomes an alarm", ("score",)),
 )
 _SELF = (
     Metric("cpp_up", "bool", "1 where the last read of the source succeeded", ("source",)),
-    Metric("cpp_last_sample_timestamp_seconds", "seconds", "Newest sample of the source, since the epoch", (*NODE, "source")),
+    Metric(
+        "cpp_last_sample_timestamp_seconds",
+        "seconds",
+        "Newest sample of the source, since the epoch",
+        (*NODE, "source"),
+    ),
     Metric("cpp_source_read_duration_seconds", "seconds", "Time that the last read of the source took", ("source",)),
     Metric("cpp_source_errors_total", "reads", "Reads of the source that failed", ("source",), "counter"),
     Metric("cpp_cycle_duration_seconds", "seconds", "Wall time of the last cycle", ()),
@@ -110,7 +141,12 @@ _SELF = (
     Metric("cpp_containers", "containers", "Containers followed", ()),
     Metric("cpp_series", "series", "Series served about containers", ()),
     Metric("cpp_dropped_series_total", "series", "Series left out to keep within bounds", ("source",), "counter"),
-    Metric("cpp_forecast_fitted_timestamp_seconds", "seconds", "When models were last trained, since the epoch; 0 before the first time", ()),
+    Metric(
+        "cpp_forecast_fitted_timestamp_seconds",
+        "seconds",
+        "When models were last trained, since the epoch; 0 before the first time",
+        (),
+    ),
 )
 
 CATALOGUE: Final[tuple[Metric, ...]] = (
