@@ -1,7 +1,11 @@
 """Carry out one step: check, do, verify in the kernel, or revert."""
 
-from actuator.model import Step, StepOutcome, Target
+from actuator.model import KernelValue, Step, StepOutcome, StepState, Target
+from actuator.platforms.errors import PlatformError
 from actuator.platforms.protocol import Platform
+
+_CORES = 0.002  # a quota is whole microseconds of a period, and a --cpus limit is cut down to such a one
+_BYTES = 65_536.0  # one page, of the largest page size in use
 
 
 class Executor:
@@ -11,9 +15,67 @@ class Executor:
         self._platform = platform
 
     def apply(self, target: Target, step: Step) -> StepOutcome:
-        """Carry the step out once and verify it; never raises platform errors."""
-        raise NotImplementedError
+        """Carry the step out once; REVERTED also where the check beforehand fails and nothing was touched."""
+        try:
+            before = self._platform.kernel_value(target, step.resource)
+        except PlatformError as e:
+            return StepOutcome(StepState.REVERTED, error=str(e))
+        if not _same(step.resource, before.limit, step.before):
+            why = f"someone else changed the limit: planned from {step.before}, found {before.limit}"
+            return StepOutcome(StepState.REVERTED, before.file, before.raw, before.raw, why)
+        return self._do(target, step, before)
 
     def resume(self, target: Target, step: Step) -> StepOutcome:
-        """Finish a step found STARTED after a crash, without doing it twice."""
-        raise NotImplementedError
+        """Finish a step found STARTED after a crash: already there is done, untouched is done once, else FAILED."""
+        try:
+            found = self._platform.kernel_value(target, step.resource)
+        except PlatformError as e:
+            return StepOutcome(StepState.FAILED, error=f"after a restart: {e}")
+        if _same(step.resource, found.limit, step.after):
+            return StepOutcome(StepState.DONE, found.file, "", found.raw)
+        if _same(step.resource, found.limit, step.before):
+            return self._do(target, step, found)
+        why = f"after a restart: the limit is {found.limit}, neither {step.before} nor {step.after}"
+        return StepOutcome(StepState.FAILED, found.file, "", found.raw, why)
+
+    def _do(self, target: Target, step: Step, before: KernelValue) -> StepOutcome:
+        error = self._set(target, step.resource, step.after)
+        after = self._look(target, step.resource)
+        if after is None:
+            lost = error or "the limit cannot be read after the change"
+            return StepOutcome(StepState.FAILED, before.file, before.raw, "", lost)
+        # The kernel has the last word: a call that timed out may have been carried out all the same.
+        if _same(step.resource, after.limit, step.after):
+            return StepOutcome(StepState.DONE, after.file, before.raw, after.raw)
+        return self._revert(target, step, before, error or f"the kernel holds {after.raw}, not {step.after}")
+
+    def _revert(self, target: Target, step: Step, before: KernelValue, error: str) -> StepOutcome:
+        found = self._look(target, step.resource)
+        if found is not None and not _same(step.resource, found.limit, before.limit):
+            self._set(target, step.resource, before.limit)
+            found = self._look(target, step.resource)
+        if found is None:
+            return StepOutcome(StepState.FAILED, before.file, before.raw, "", error)
+        back = _same(step.resource, found.limit, before.limit)
+        state = StepState.REVERTED if back else StepState.FAILED
+        return StepOutcome(state, found.file, before.raw, found.raw, error)
+
+    def _set(self, target: Target, resource: str, value: float | None) -> str:
+        """Return why it failed, or nothing."""
+        try:
+            self._platform.set_limit(target, resource, value)
+        except PlatformError as e:
+            return str(e)
+        return ""
+
+    def _look(self, target: Target, resource: str) -> KernelValue | None:
+        try:
+            return self._platform.kernel_value(target, resource)
+        except PlatformError:
+            return None
+
+
+def _same(resource: str, one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) <= (_CORES if resource == "cpu" else _BYTES)

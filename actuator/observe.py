@@ -1,6 +1,25 @@
-"""PromQL to Observation: what Prometheus says of an order's container now."""
+"""PromQL to Observation: what Prometheus says of an order's container now, in three requests."""
 
-from actuator.model import Observation, Order
+import json
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import requests
+
+from actuator.durations import to_seconds
+from actuator.model import Observation, Order, Target
+
+_IDENTITY = ("node", "namespace", "pod", "container", "container_id")
+_UNITS = {"cpu": "cores", "memory": "bytes"}
+_TRUTH = "cadvisor"
+"""The source whose samples must be fresh: what is used comes from there."""
+
+Sample = tuple[Mapping[str, str], float]
+
+
+class PrometheusError(Exception):
+    """Prometheus could not be reached or did not answer properly."""
 
 
 class Observer:
@@ -12,6 +31,130 @@ class Observer:
     def observe(self, order: Order, at: float) -> Observation:
         """Return the state of the order's container at ``at`` (epoch seconds).
 
-        A Prometheus that cannot be reached gives ``reachable`` False, ``sample_age`` infinite and ``firing`` False.
+        A Prometheus that cannot be reached gives a ``problem``, ``sample_age`` infinite and ``firing`` False.
         """
-        raise NotImplementedError
+        try:
+            firing = any(self._holds(order, expression, at) for expression in self._expressions(order.alert))
+            samples = self._query(_everything(order), at)
+        except PrometheusError as e:
+            return Observation(at=at, firing=False, sample_age=math.inf, problem=str(e))
+        return _observation(samples, order.resource, firing, at, self._scrape_interval)
+
+    def _expressions(self, alert: str) -> Iterable[str]:
+        """The expressions of the rules of this name; newer versions of Prometheus narrow the answer themselves."""
+        question = {"type": "alert", "rule_name[]": alert, "exclude_alerts": "true"}
+        groups = self._get("rules", question).get("groups", [])
+        return [rule["query"] for group in groups for rule in group["rules"] if rule["name"] == alert]
+
+    def _holds(self, order: Order, expression: str, at: float) -> bool:
+        """Whether the expression has a row for the container; ``for`` and ``keep_firing_for`` play no part."""
+        return any(_concerns(labels, order) for labels, _ in self._query(expression, at))
+
+    def _query(self, expression: str, at: float) -> list[Sample]:
+        data = self._get("query", {"query": expression, "time": f"{at:.3f}", "timeout": f"{self._timeout:g}s"})
+        if data.get("resultType") != "vector":
+            raise PrometheusError(f"the query gives a {data.get('resultType')}, not a vector")
+        rows = ((row["metric"], float(row["value"][1])) for row in data["result"])
+        return [(labels, value) for labels, value in rows if not math.isnan(value)]
+
+    def _get(self, path: str, parameters: Mapping[str, str]) -> Mapping[str, Any]:
+        try:
+            response = requests.get(f"{self._url}/api/v1/{path}", params=parameters, timeout=self._timeout)
+            answer = response.json()
+        except (requests.RequestException, ValueError) as e:
+            raise PrometheusError(f"{self._url}: {e}"[:256]) from e
+        if not isinstance(answer, dict) or answer.get("status") != "success":
+            error = answer.get("error", "") if isinstance(answer, dict) else "not an object"
+            raise PrometheusError(f"{self._url} answered {response.status_code}: {error}"[:256])
+        data: Mapping[str, Any] = answer["data"]
+        return data
+
+
+def _concerns(labels: Mapping[str, str], order: Order) -> bool:
+    """Rows that name no resource are about the one that the rule's own labels name."""
+    same = all(labels.get(name, "") == getattr(order.target, name) for name in _IDENTITY)
+    return same and labels.get("resource", order.resource) == order.resource
+
+
+def _everything(order: Order) -> str:
+    """One query: instant series by their names, and what must be computed under the label ``ask``."""
+    resource, unit = order.resource, _UNITS.get(order.resource)
+    if unit is None:
+        resource, unit = "cpu", "cores"
+    of_container, of_node = _selector(order.target), f"node={json.dumps(order.target.node)}"
+    usage = f"{_usage_name(resource)}{{{of_container}}}"
+    oom = f"cpp_oom_kills_total{{{of_container}}}"
+    computed = {
+        "stored": f"max(timestamp({usage}))",
+        "peak": f"max(max_over_time({usage}[1d]))",
+        "first": f"min(min_over_time(timestamp({usage})[1d:1m]))",
+        "oom": f"max(max_over_time({oom}[1d])) - (min({oom} offset 1d) or vector(0))",
+    }
+    named = f"cpp_({resource}_(forecast|limit)_{unit}|cpu_throttled_ratio|memory_exhaustion_seconds)"
+    node = f"cpp_node_{resource}_(forecast|capacity)_{unit}"
+    parts = [
+        usage,
+        f'{{__name__=~"{named}",{of_container}}}',
+        f'{{__name__=~"{node}",{of_node}}}',
+        f'cpp_last_sample_timestamp_seconds{{source="{_TRUTH}",{of_node}}}',
+        *(f'label_replace({expression}, "ask", "{ask}", "", "")' for ask, expression in computed.items()),
+    ]
+    return " or ".join(parts)
+
+
+def _usage_name(resource: str) -> str:
+    return "cpp_memory_working_set_bytes" if resource == "memory" else "cpp_cpu_usage_cores"
+
+
+def _selector(target: Target) -> str:
+    return ",".join(f"{name}={json.dumps(getattr(target, name))}" for name in _IDENTITY)
+
+
+def _observation(samples: list[Sample], resource: str, firing: bool, at: float, interval: float) -> Observation:
+    resource = resource if resource in _UNITS else "cpu"
+    unit = _UNITS[resource]
+    forecast, limit = f"cpp_{resource}_forecast_{unit}", _highest(samples, f"cpp_{resource}_limit_{unit}")
+    age = _age(samples, at)
+    first = _asked(samples, "first")
+    return Observation(
+        at=at,
+        firing=firing,
+        sample_age=age,
+        fresh_within=2 * interval,
+        usage=_highest(samples, _usage_name(resource)),
+        forecast=_highest(samples, forecast, level="0.9"),
+        forecast_top=_highest(samples, forecast, level="0.99"),
+        forecast_due_at=_due_at(samples, forecast, limit, at - age),
+        peak=_asked(samples, "peak"),
+        history_seconds=0.0 if first is None else at - first,
+        throttled_ratio=_highest(samples, "cpp_cpu_throttled_ratio") or 0.0,
+        oom_kills_last_day=max(_asked(samples, "oom") or 0.0, 0.0),
+        exhaustion_seconds=_highest(samples, "cpp_memory_exhaustion_seconds"),
+        node_capacity=_highest(samples, f"cpp_node_{resource}_capacity_{unit}"),
+        node_forecast=_highest(samples, f"cpp_node_{resource}_forecast_{unit}", level="0.9"),
+    )
+
+
+def _age(samples: list[Sample], at: float) -> float:
+    """The older of two: when Prometheus last stored the series, and when the exporter last had a sample for it."""
+    stored, taken = _asked(samples, "stored"), _highest(samples, "cpp_last_sample_timestamp_seconds")
+    return math.inf if stored is None or taken is None else at - min(stored, taken)
+
+
+def _due_at(samples: list[Sample], forecast: str, limit: float | None, made_at: float) -> float | None:
+    """When the nearest horizon whose .9 forecast exceeds the limit is reached."""
+    over = [
+        to_seconds(labels["horizon"])
+        for labels, value in samples
+        if labels.get("__name__") == forecast and labels.get("level") == "0.9" and limit is not None and value > limit
+    ]
+    return made_at + min(over) if over else None
+
+
+def _highest(samples: list[Sample], metric: str, level: str | None = None) -> float | None:
+    values = (v for labels, v in samples if labels.get("__name__") == metric and level in (None, labels.get("level")))
+    return max(values, default=None)
+
+
+def _asked(samples: list[Sample], ask: str) -> float | None:
+    return next((value for labels, value in samples if labels.get("ask") == ask), None)

@@ -62,8 +62,9 @@ def _start_up(s: Situation) -> Refusal | None:
     return None
 
 
-def _unreachable(s: Situation) -> Refusal | None:
-    return None if s.observation.reachable else refuse("prometheus_unreachable", "Prometheus did not answer")
+def _unanswered(s: Situation) -> Refusal | None:
+    problem = s.observation.problem
+    return refuse("prometheus_unreachable", f"Prometheus gave no answer: {problem}") if problem else None
 
 
 def _stale(s: Situation) -> Refusal | None:
@@ -106,5 +107,5 @@ def _budget(s: Situation) -> Refusal | None:
 
 _GUARDS: tuple[Guard, ...] = (
     _own_part, _opted_out, _managed, _resource, _not_running, _unset, _start_up,
-    _unreachable, _stale, _over, _stronger, _cooldown, _budget,
+    _unanswered, _stale, _over, _stronger, _cooldown, _budget,
 )  # fmt: skip

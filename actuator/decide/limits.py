@@ -33,13 +33,11 @@ class Limits(BaseModel):
     leak_multiple: float = Field(1.25, gt=1)
     """The one raise that a leaking container gets, as a multiple of its memory limit."""
 
-    reclaim_ratio: float = Field(0.75, gt=0, lt=1)
-    """Reclaim only where the peak and the .99 forecast are under this share of the limit."""
     reclaim_margin: float = Field(1.15, ge=1)
     """The reclaimed limit, as a multiple of the larger of the peak and the .99 forecast."""
     reclaim_step: float = Field(0.5, gt=0, lt=1)
     """One reclaim takes at most this share of the limit away."""
-    reclaim_history: Duration = 7200.0
+    reclaim_history: Duration = 1800.0
     """No reclaim from a container watched for less than this."""
     memory_floor: float = Field(1.15, ge=1)
     """No memory limit is set under this multiple of the usage at that moment."""

@@ -1,4 +1,4 @@
-"""Reclaim: take back what was neither used nor is forecast to be.
+"""Reclaim: take back what was neither used nor is forecast to be. What counts as unused is the alert rule's to say.
 
 The new limit may lie under what the owner set; ``restore`` gives that back.
 """
@@ -15,12 +15,7 @@ def plan(s: Situation) -> Plan | Refusal:
     if (refusal := _barred(s)) is not None:
         return refusal
     need = _need(s)
-    if isinstance(need, Refusal):
-        return need
-    if need > s.limits.reclaim_ratio * limit:
-        bound = s.say(s.limits.reclaim_ratio * limit)
-        return refuse("in_use", f"peak or forecast of {s.say(need)} is over {bound}")
-    return _lower(s, limit, need)
+    return need if isinstance(need, Refusal) else _lower(s, limit, need)
 
 
 def _barred(s: Situation) -> Refusal | None:

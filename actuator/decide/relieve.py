@@ -21,8 +21,8 @@ def plan(s: Situation) -> Plan | Refusal:
 
 
 def _throttle(s: Situation, limit: float | None, after: float) -> Plan:
-    relapses = 0 if s.memory.throttle is None else s.memory.throttle.relapses + 1
+    relapses = 0 if s.memory.throttle is None else s.memory.throttle.relapses
     hold = min(s.limits.throttle_ttl * 2**relapses, s.limits.throttle_ttl_max)
-    step = Step("set_limit", "cpu", limit, after, expires_at=s.now + hold, relapses=relapses)
+    step = Step("set_limit", "cpu", limit, after, expires_at=s.now + hold)
     old = "no limit" if limit is None else s.say(limit)
     return Plan((step,), f"throttle from {old} to {s.say(after)} for {hold:.0f} s")
