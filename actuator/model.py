@@ -120,8 +120,8 @@ class Observation:
     """Seconds since its newest sample; infinite without one."""
     fresh_within: float = 30.0
     """Samples older than this, two scrape intervals, are no truth to act on."""
-    reachable: bool = True
-    """Whether Prometheus answered; where not, nothing else here means anything."""
+    problem: str = ""
+    """Why Prometheus could not be asked, and then nothing else here means anything; empty where it answered."""
     usage: float | None = None
     forecast: float | None = None
     """Highest .9 forecast over the horizons."""
@@ -209,8 +209,6 @@ class Step:
     """For ``reserve``: when the demand is forecast to arrive."""
     leak: bool = False
     """Whether this is the one raise that a leak is given; the ledger counts it in ``Memory.leak_raises``."""
-    relapses: int = 0
-    """For a throttle: how often its cause came back while it held."""
 
 
 @dataclass(frozen=True)
@@ -255,3 +253,78 @@ class StepOutcome:
     after_raw: str = ""
     error: str = ""
     """Why it is not done; empty where it is."""
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What one alert asks for, read from its labels."""
+
+    target: Target
+    resource: str
+    intent: Intent
+    severity: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Reading:
+    """An alert, and what was made of it: a wish, a refusal, or None where it asks for nothing."""
+
+    alert: Alert
+    result: Wish | Refusal | None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """One body that Alertmanager posted, validated."""
+
+    receiver: str
+    group_key: str
+    alerts: tuple[Alert, ...]
+    truncated: int
+    """Alerts that Alertmanager left out."""
+
+
+class Origin(StrEnum):
+    """What led to a decision."""
+
+    ORDER = "order"
+    TTL = "ttl"  # a throttle's or a reservation's time was over
+    CALM = "calm"  # a throttle's cause has been gone for a while
+    RESTORE = "restore"  # a person asked for the owner's limits
+
+
+@dataclass(frozen=True)
+class StepRecord:
+    """A step as the ledger keeps it."""
+
+    id: int
+    order_id: int
+    target: Target
+    step: Step
+    state: StepState
+    origin: Origin
+    starts: int
+    """How often it was begun; more than once only after a crash."""
+
+
+@dataclass(frozen=True)
+class ThrottleRecord:
+    """A throttle in force, and what its loosening needs to know."""
+
+    throttle: Throttle
+    order_id: int
+    calm_since: float | None
+    """Since when fresh queries say that the cause is gone; None while it is not."""
+
+
+@dataclass(frozen=True)
+class Held:
+    """A limit that this system has changed."""
+
+    target: Target
+    resource: str
+    owner_limit: float | None
+    current: float | None
+    order_id: int
+    """The order that touched it first."""

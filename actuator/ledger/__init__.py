@@ -1,0 +1,1 @@
+"""What the actuator remembers: one protocol, a store per home."""

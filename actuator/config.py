@@ -1,0 +1,142 @@
+"""Configuration of cpp-actuator: a YAML file; unknown keys and wrong types are refused in one line."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from actuator.decide.limits import Limits
+from actuator.durations import Duration
+
+
+class ConfigError(Exception):
+    """One line that names the file, the key and the remedy."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class PrometheusConfig(_Section):
+    """Where the truth is asked."""
+
+    url: str = "http://127.0.0.1:9090"
+    """Address of Prometheus."""
+    scrape_interval: Duration = 15.0
+    """Its scrape interval; a sample older than two of them is no fresh truth."""
+    timeout: Duration = 5.0
+    """How long one query may take."""
+
+
+class WebhookConfig(_Section):
+    """How alerts come in."""
+
+    token_file: Path
+    """File with the bearer token that Alertmanager sends; read again when it changes."""
+    max_body_bytes: int = Field(default=1_048_576, ge=1024)
+    """Larger deliveries are answered 413."""
+
+
+class AlertmanagerConfig(_Section):
+    """What the actuator must know of Alertmanager."""
+
+    repeat_interval: Duration = 300.0
+    """Its repeat_interval for action alerts; an order not refreshed for twice as long expires."""
+
+
+class WatchdogConfig(_Section):
+    """The always firing alert CppWatchdog."""
+
+    silence: Duration = 180.0
+    """Without it for this long nothing new is done."""
+
+
+class LedgerConfig(_Section):
+    """What the actuator remembers."""
+
+    path: Path = Path("/var/lib/cpp-actuator/ledger.sqlite")
+    """The SQLite file; its directory must exist and be writable."""
+    retention: Duration = 90 * 86400.0
+    """Closed orders and deliveries older than this are forgotten."""
+
+
+class PlatformConfig(_Section):
+    """Where containers run."""
+
+    kind: Literal["docker"] = "docker"
+    """The platform."""
+    socket: Path = Path("/var/run/docker.sock")
+    """The Engine's Unix socket."""
+
+
+class ThrottleConfig(_Section):
+    """How a throttle is loosened before its time is over."""
+
+    calm: Duration = 300.0
+    """A throttle is loosened one step when its cause has been gone for this long; each relapse doubles it."""
+
+
+class Config(_Section):
+    """All keys of the file; ``webhook.token_file`` is the only one that must be given."""
+
+    cluster: str = ""
+    """Must equal the ``cluster`` label of the alerts (Prometheus' external label); empty where there is none."""
+    dry_run: bool = True
+    """Plan and record, but change nothing; set to false to act."""
+    webhook: WebhookConfig
+    """How alerts come in."""
+    prometheus: PrometheusConfig = PrometheusConfig()
+    """Where the truth is asked."""
+    alertmanager: AlertmanagerConfig = AlertmanagerConfig()
+    """What the actuator must know of Alertmanager."""
+    watchdog: WatchdogConfig = WatchdogConfig()
+    """The always firing alert."""
+    ledger: LedgerConfig = LedgerConfig()
+    """What the actuator remembers."""
+    platform: PlatformConfig = PlatformConfig()
+    """Where containers run."""
+    throttle: ThrottleConfig = ThrottleConfig()
+    """How a throttle is loosened."""
+    limits: Limits = Limits.model_validate({})
+    """The bounds within which decisions are taken."""
+
+
+def load_config(path: Path) -> Config:
+    """Return the configuration in ``path``; raise ConfigError."""
+    try:
+        document = yaml.safe_load(path.read_text()) or {}
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a readable file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())}); mend the syntax") from error
+    if not isinstance(document, dict):
+        raise ConfigError(f"{path}: holds no keys; write at least 'webhook: {{token_file: PATH}}'")
+    try:
+        return Config.model_validate(document)
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_first_problem(error)}") from error
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem: Any = error.errors()[0]
+    location = problem["loc"]
+    key = ".".join(str(part) for part in location)
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: is no key here; use one of {', '.join(_keys_at(location[:-1]))}"
+    if problem["type"] == "missing":
+        return f"{key}: is missing; add it, for example {_example(location)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key}: {message[:1].lower()}{message[1:]} (it is {problem['input']!r}); change it"
+
+
+def _keys_at(location: tuple[Any, ...]) -> list[str]:
+    section: Any = Config
+    for part in location:
+        section = section.model_fields[str(part)].annotation
+    return sorted(section.model_fields)
+
+
+def _example(location: tuple[Any, ...]) -> str:
+    text = "token_file: /etc/cpp-actuator/token"
+    return f"'webhook: {{{text}}}'" if location == ("webhook",) else f"'{text}'"

@@ -1,0 +1,78 @@
+"""One SQLite file, shared by threads and processes, durable at each commit."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from actuator.ledger.schema import SchemaError, prepare
+
+_BUSY_SECONDS = 3.0
+
+
+class LedgerError(Exception):
+    """The ledger cannot be read or written; the message names the file and the reason."""
+
+
+class Database:
+    """A connection behind a lock. Autocommit is off only within ``write``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        try:
+            self._connection = sqlite3.connect(
+                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            # NORMAL would let a power cut forget the last commits, and with them alerts already acknowledged.
+            self._connection.execute("PRAGMA synchronous = FULL")
+            prepare(self._connection)
+        except (sqlite3.Error, SchemaError) as error:
+            raise LedgerError(f"{path}: {error}; set ledger.path to a writable file of this program") from error
+        self._inode = path.stat().st_ino
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Run the block as one transaction; raise LedgerError where it is not on disk at the end."""
+        with self._lock:
+            try:
+                self._require_same_file()
+                self._connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield self._connection
+                    self._connection.execute("COMMIT")
+                except BaseException:
+                    self._roll_back()
+                    raise
+            except sqlite3.Error as error:
+                raise LedgerError(f"{self.path}: {error}") from error
+
+    @contextmanager
+    def read(self) -> Iterator[sqlite3.Connection]:
+        """Run queries on one connection, alone."""
+        with self._lock:
+            try:
+                yield self._connection
+            except sqlite3.Error as error:
+                raise LedgerError(f"{self.path}: {error}") from error
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    def _require_same_file(self) -> None:
+        # Writes to an unlinked file succeed and are lost.
+        try:
+            same = self.path.stat().st_ino == self._inode
+        except OSError as error:
+            raise LedgerError(f"{self.path}: {error.strerror}") from error
+        if not same:
+            raise LedgerError(f"{self.path}: was replaced while in use; restart")

@@ -1,0 +1,154 @@
+"""What steps leave behind: reservations, throttles, and limits held away from what the owner set."""
+
+import sqlite3
+from math import inf, isclose
+
+from actuator.ledger.rows import held_of, key, reservation_of, throttle_of
+from actuator.model import Allocation, Held, Origin, Reservation, StepRecord, StepState, Target, ThrottleRecord
+
+_RELAPSE_WINDOW = 3600.0
+_ROUNDING = 0.02
+
+
+def remember_owner(connection: sqlite3.Connection, record: StepRecord) -> None:
+    """Keep what the owner had set, before this system touches the limit for the first time."""
+    if record.step.kind == "set_limit":
+        connection.execute(
+            "INSERT INTO held (target, resource, owner_limit, current, certain, raises, leak_raises, order_id)"
+            " VALUES (?, ?, ?, ?, 0, 0, 0, ?) ON CONFLICT (target, resource) DO NOTHING",
+            (key(record.target), record.step.resource, record.step.before, record.step.before, record.order_id),
+        )
+
+
+def apply_effects(connection: sqlite3.Connection, record: StepRecord, state: StepState, at: float) -> None:
+    """Bring the ledger in line with a step that has ended."""
+    where = (key(record.target), record.step.resource)
+    if record.step.kind == "set_limit":
+        _limit_set(connection, record, state, at)
+    elif state is StepState.DONE and record.step.kind == "reserve":
+        connection.execute(
+            "INSERT OR REPLACE INTO reservations (target, resource, amount, due_at, expires_at, order_id)"
+            " VALUES (?, ?, ?, ?, ?, ?)",
+            (*where, record.step.after, record.step.due_at or at, record.step.expires_at or inf, record.order_id),
+        )
+    elif state is StepState.DONE and record.step.kind == "release":
+        connection.execute("DELETE FROM reservations WHERE target = ? AND resource = ?", where)
+
+
+def _limit_set(connection: sqlite3.Connection, record: StepRecord, state: StepState, at: float) -> None:
+    where = (key(record.target), record.step.resource)
+    if state is not StepState.DONE:
+        # After a failure nobody knows what is in force; the next look must not take it for the owner's wish.
+        connection.execute(
+            "UPDATE held SET certain = ? WHERE target = ? AND resource = ?", (state is StepState.REVERTED, *where)
+        )
+        return
+    connection.execute(
+        "UPDATE held SET current = ?, certain = 1 WHERE target = ? AND resource = ?", (record.step.after, *where)
+    )
+    if record.step.expires_at is None:
+        _end_throttle(connection, where, at)
+        _count_raise(connection, record)
+    else:
+        _keep_throttle(connection, record, at)
+
+
+def _count_raise(connection: sqlite3.Connection, record: StepRecord) -> None:
+    where = (key(record.target), record.step.resource)
+    row = connection.execute("SELECT * FROM held WHERE target = ? AND resource = ?", where).fetchone()
+    step = record.step
+    if same_limit(step.after, row["owner_limit"]):
+        connection.execute("UPDATE held SET raises = 0 WHERE target = ? AND resource = ?", where)
+    elif record.origin is Origin.ORDER and (step.after or inf) > (step.before or inf):
+        connection.execute(
+            "UPDATE held SET raises = raises + 1, leak_raises = leak_raises + ? WHERE target = ? AND resource = ?",
+            (step.leak, *where),
+        )
+
+
+def _keep_throttle(connection: sqlite3.Connection, record: StepRecord, at: float) -> None:
+    step, where = record.step, (key(record.target), record.step.resource)
+    old = connection.execute("SELECT * FROM throttles WHERE target = ? AND resource = ?", where).fetchone()
+    if record.origin is Origin.CALM:
+        connection.execute(
+            'UPDATE throttles SET "limit" = ?, loosened = 1, calm_since = ? WHERE target = ? AND resource = ?',
+            (step.after, at, *where),
+        )
+        return
+    in_force = old is not None and old["ended_at"] is None
+    lately = old is not None and (in_force or at - old["ended_at"] < _RELAPSE_WINDOW)
+    relapsed = lately and (not in_force or old["loosened"])
+    relapses = (old["relapses"] if lately else 0) + (1 if relapsed else 0)
+    before = old["before"] if in_force else step.before
+    connection.execute(
+        'INSERT OR REPLACE INTO throttles (target, resource, before, "limit", expires_at, relapses, loosened, order_id)'
+        " VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
+        (*where, before, step.after, step.expires_at, relapses, record.order_id),
+    )
+
+
+def _end_throttle(connection: sqlite3.Connection, where: tuple[str, str], at: float) -> None:
+    connection.execute(
+        "UPDATE throttles SET ended_at = ? WHERE target = ? AND resource = ? AND ended_at IS NULL", (at, *where)
+    )
+
+
+def end_throttle(connection: sqlite3.Connection, target: Target, resource: str, at: float) -> None:
+    """Forget a throttle that someone else has lifted."""
+    _end_throttle(connection, (key(target), resource), at)
+
+
+def set_calm(connection: sqlite3.Connection, target: Target, resource: str, since: float | None) -> None:
+    """Note since when a throttle's cause is gone; None while it is there."""
+    connection.execute(
+        "UPDATE throttles SET calm_since = ? WHERE target = ? AND resource = ?", (since, key(target), resource)
+    )
+
+
+def note_allocation(connection: sqlite3.Connection, target: Target, allocation: Allocation, at: float) -> None:
+    """Take a limit that differs from what this system left for the owner's new wish."""
+    found = {"cpu": allocation.cpu_limit, "memory": allocation.memory_limit}
+    rows = connection.execute("SELECT * FROM held WHERE target = ?", (key(target),)).fetchall()
+    for row in rows:
+        limit, where = found[row["resource"]], (key(target), row["resource"])
+        if same_limit(row["current"], limit):
+            continue
+        connection.execute(
+            "UPDATE held SET current = ?, certain = 1 WHERE target = ? AND resource = ?", (limit, *where)
+        )
+        if row["certain"]:
+            connection.execute(
+                "UPDATE held SET owner_limit = ?, raises = 0, leak_raises = 0 WHERE target = ? AND resource = ?",
+                (limit, *where),
+            )
+            _end_throttle(connection, where, at)
+
+
+def forget_container(connection: sqlite3.Connection, target: Target) -> None:
+    """Drop what is kept of a container that is gone."""
+    connection.execute("DELETE FROM reservations WHERE target = ?", (key(target),))
+    connection.execute("DELETE FROM throttles WHERE target = ?", (key(target),))
+    connection.execute("DELETE FROM held WHERE target = ?", (key(target),))
+
+
+def reservations(connection: sqlite3.Connection) -> list[tuple[int, Reservation]]:
+    """Return every reservation with the order that made it."""
+    rows = connection.execute("SELECT * FROM reservations ORDER BY order_id")
+    return [(row["order_id"], reservation_of(row)) for row in rows]
+
+
+def throttles(connection: sqlite3.Connection) -> list[ThrottleRecord]:
+    """Return the throttles in force."""
+    return [throttle_of(row) for row in connection.execute("SELECT * FROM throttles WHERE ended_at IS NULL")]
+
+
+def held(connection: sqlite3.Connection) -> list[Held]:
+    """Return every limit that this system has touched and whose container has not gone."""
+    return [held_of(row) for row in connection.execute("SELECT * FROM held ORDER BY target, resource")]
+
+
+def same_limit(one: float | None, other: float | None) -> bool:
+    """Tell whether two limits are equal but for the kernel's rounding."""
+    if one is None or other is None:
+        return one is other
+    return isclose(one, other, rel_tol=_ROUNDING)

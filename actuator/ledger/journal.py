@@ -1,0 +1,122 @@
+"""Verdicts and steps: what was decided on an order, and what became of it."""
+
+import json
+import sqlite3
+
+from actuator.ledger.rows import key, step_of
+from actuator.model import Intent, Origin, Plan, Refusal, Step, StepOutcome, StepRecord, StepState, Target
+
+RESTORE = "restore"
+"""The intent of what a person gives back by hand."""
+UNKNOWN = "unknown"
+KNOWN_INTENTS = frozenset((*Intent, RESTORE))
+
+
+def count(connection: sqlite3.Connection, name: str, label: str = "", outcome: str = "", by: int = 1) -> None:
+    """Raise a counter that outlives restarts and retention."""
+    connection.execute(
+        "INSERT INTO counters (name, label, outcome, value) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (name, label, outcome) DO UPDATE SET value = value + excluded.value",
+        (name, label, outcome, by),
+    )
+
+
+def record_refusal(connection: sqlite3.Connection, order_id: int, refusal: Refusal, at: float) -> bool:
+    """Record why nothing is done; a repetition raises a count instead, and returns False."""
+    count(connection, "refusals", refusal.reason)
+    _count_action(connection, order_id, "refused")
+    last = connection.execute(
+        "SELECT id, kind, code FROM verdicts WHERE order_id = ? ORDER BY id DESC LIMIT 1", (order_id,)
+    ).fetchone()
+    if last is not None and (last["kind"], last["code"]) == ("refusal", refusal.reason):
+        connection.execute(
+            "UPDATE verdicts SET times = times + 1, last_at = ?, reason = ? WHERE id = ?",
+            (at, refusal.detail, last["id"]),
+        )
+        return False
+    connection.execute(
+        "INSERT INTO verdicts (order_id, origin, kind, code, reason, retryable, inputs, at, last_at)"
+        " VALUES (?, 'order', 'refusal', ?, ?, ?, '{}', ?, ?)",
+        (order_id, refusal.reason, refusal.detail, refusal.retryable, at, at),
+    )
+    return True
+
+
+def record_plan(
+    connection: sqlite3.Connection, order_id: int, target: Target, plan: Plan, origin: Origin, at: float
+) -> list[StepRecord]:
+    """Record the plan and its steps as PLANNED; return them in order."""
+    cursor = connection.execute(
+        "INSERT INTO verdicts (order_id, origin, kind, code, reason, retryable, inputs, at, last_at)"
+        " VALUES (?, ?, 'plan', 'plan', ?, 0, ?, ?, ?)",
+        (order_id, origin, plan.reason, json.dumps(dict(plan.inputs), default=str), at, at),
+    )
+    head = (cursor.lastrowid, order_id, key(target))
+    return [_insert_step(connection, (*head, *_columns(step), origin, at)) for step in plan.steps]
+
+
+def begin_step(connection: sqlite3.Connection, step_id: int, at: float) -> bool:
+    """Mark a PLANNED step STARTED; False where it was cancelled meanwhile."""
+    changed = connection.execute(
+        "UPDATE steps SET state = 'started', started_at = ?, starts = starts + 1 WHERE id = ? AND state = 'planned'",
+        (at, step_id),
+    ).rowcount
+    return changed == 1
+
+
+def begin_again(connection: sqlite3.Connection, step_id: int) -> None:
+    """Count one more start of a step that a crash interrupted."""
+    connection.execute("UPDATE steps SET starts = starts + 1 WHERE id = ?", (step_id,))
+
+
+def end_step(connection: sqlite3.Connection, record: StepRecord, outcome: StepOutcome, at: float) -> None:
+    """Record what became of the step."""
+    connection.execute(
+        "UPDATE steps SET state = ?, kernel_file = ?, before_raw = ?, after_raw = ?, error = ?, finished_at = ?"
+        " WHERE id = ?",
+        (
+            outcome.state,
+            outcome.kernel_file,
+            outcome.before_raw,
+            outcome.after_raw,
+            outcome.error,
+            at,
+            record.id,
+        ),
+    )
+    _count_action(connection, record.order_id, outcome.state)
+
+
+def cancel_planned(connection: sqlite3.Connection, order_id: int, at: float) -> None:
+    """Cancel the order's steps that have not begun."""
+    rows = connection.execute(
+        "UPDATE steps SET state = 'cancelled', finished_at = ? WHERE order_id = ? AND state = 'planned' RETURNING id",
+        (at, order_id),
+    ).fetchall()
+    for _ in rows:
+        _count_action(connection, order_id, StepState.CANCELLED)
+
+
+def started_steps(connection: sqlite3.Connection) -> list[StepRecord]:
+    """Return the steps that were begun and not ended, oldest first."""
+    rows = connection.execute("SELECT * FROM steps WHERE state = 'started' ORDER BY id")
+    return [step_of(row) for row in rows]
+
+
+def _insert_step(connection: sqlite3.Connection, values: tuple[object, ...]) -> StepRecord:
+    row = connection.execute(
+        "INSERT INTO steps (verdict_id, order_id, target, kind, resource, before, after, expires_at, due_at, leak,"
+        " origin, planned_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned') RETURNING *",
+        values,
+    ).fetchone()
+    return step_of(row)
+
+
+def _columns(step: Step) -> tuple[object, ...]:
+    return step.kind, step.resource, step.before, step.after, step.expires_at, step.due_at, step.leak
+
+
+def _count_action(connection: sqlite3.Connection, order_id: int, outcome: str) -> None:
+    row = connection.execute("SELECT intent FROM orders WHERE id = ?", (order_id,)).fetchone()
+    intent = row["intent"] if row is not None and row["intent"] in KNOWN_INTENTS else UNKNOWN
+    count(connection, "actions", intent, outcome)

@@ -1,0 +1,108 @@
+"""Orders: insert, pick, hold, close, expire."""
+
+import sqlite3
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from actuator.ledger import journal
+from actuator.ledger.rows import key, order_of
+from actuator.model import Intent, Order, OrderState, Target
+
+PRECEDENCE = tuple(Intent)
+_SEVERITY: Mapping[str, int] = {"critical": 0, "warning": 1, "info": 2}
+
+
+@dataclass(frozen=True)
+class NewOrder:
+    """An order before it has a number; the intent may be one that nobody knows."""
+
+    target: Target
+    resource: str
+    intent: str
+    alert: str
+    severity: str
+    reason: str
+    state: OrderState
+
+
+def insert_order(connection: sqlite3.Connection, new: NewOrder, at: float) -> int:
+    """Record the order; return its number."""
+    closed_at = None if new.state is OrderState.OPEN else at
+    cursor = connection.execute(
+        "INSERT INTO orders (target, resource, intent, alert, severity, reason, state, opened_at, refreshed_at,"
+        " closed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            key(new.target),
+            new.resource,
+            new.intent,
+            new.alert,
+            new.severity,
+            new.reason,
+            new.state,
+            at,
+            at,
+            closed_at,
+        ),
+    )
+    return int(cursor.lastrowid or 0)
+
+
+def state_of(connection: sqlite3.Connection, order_id: int) -> OrderState | None:
+    """Return the order's state; None where retention has forgotten it."""
+    row = connection.execute("SELECT state FROM orders WHERE id = ?", (order_id,)).fetchone()
+    return None if row is None else OrderState(row["state"])
+
+
+def find_order(connection: sqlite3.Connection, order_id: int) -> Order | None:
+    """Return the order; None where there is none or its intent is unknown."""
+    row = connection.execute("SELECT * FROM orders WHERE id = ?", (order_id,)).fetchone()
+    return order_of(row) if row is not None and row["intent"] in PRECEDENCE else None
+
+
+def due_orders(connection: sqlite3.Connection, at: float) -> list[Order]:
+    """Return open orders whose time has come, most severe first, then strongest intent, then oldest."""
+    rows = connection.execute("SELECT * FROM orders WHERE state = 'open' AND not_before <= ?", (at,)).fetchall()
+    return sorted((order_of(row) for row in rows), key=_rank)
+
+
+def strongest_rival(connection: sqlite3.Connection, order: Order) -> Intent | None:
+    """Return the strongest intent open on the order's container that outranks the order's own."""
+    rows = connection.execute(
+        "SELECT DISTINCT intent FROM orders WHERE state = 'open' AND target = ?", (key(order.target),)
+    )
+    strongest = min((PRECEDENCE.index(Intent(row["intent"])) for row in rows), default=len(PRECEDENCE))
+    return PRECEDENCE[strongest] if strongest < PRECEDENCE.index(order.intent) else None
+
+
+def hold_order(connection: sqlite3.Connection, order_id: int, until: float, attempts: int) -> None:
+    """Leave the order alone until ``until``."""
+    connection.execute("UPDATE orders SET not_before = ?, attempts = ? WHERE id = ?", (until, attempts, order_id))
+
+
+def close_order(connection: sqlite3.Connection, order_id: int, state: OrderState, at: float) -> None:
+    """Close an open order and cancel what it has not begun; a closed one stays as it is."""
+    changed = connection.execute(
+        "UPDATE orders SET state = ?, closed_at = ? WHERE id = ? AND state = 'open'", (state, at, order_id)
+    ).rowcount
+    if changed:
+        journal.cancel_planned(connection, order_id, at)
+
+
+def expire_orders(connection: sqlite3.Connection, refreshed_before: float, at: float) -> int:
+    """Close open orders that nobody refreshed; return how many."""
+    rows = connection.execute(
+        "SELECT id FROM orders WHERE state = 'open' AND refreshed_at < ?", (refreshed_before,)
+    ).fetchall()
+    for row in rows:
+        close_order(connection, row["id"], OrderState.EXPIRED, at)
+    return len(rows)
+
+
+def _rank(order: Order) -> tuple[int, int, int]:
+    return _SEVERITY.get(order.severity.lower(), len(_SEVERITY)), PRECEDENCE.index(order.intent), order.id
+
+
+def open_restore(connection: sqlite3.Connection, target: Target, at: float) -> int:
+    """Record a person's wish to have the owner's limits back. It is never open: the worker has no part in it."""
+    new = NewOrder(target, "", journal.RESTORE, "", "", "asked for by hand", OrderState.RESOLVED)
+    return insert_order(connection, new, at)

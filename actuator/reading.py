@@ -1,0 +1,49 @@
+"""What an alert's labels ask for."""
+
+from actuator.model import Alert, Intent, Reading, Refusal, Target, Wish
+
+WATCHDOG = "CppWatchdog"
+
+_IDENTITY = ("node", "namespace", "pod", "container", "container_id")
+_RESOURCES = ("", "cpu", "memory", "disk_io", "network_io", "file_descriptors", "threads")
+
+
+def is_watchdog(alert: Alert, cluster: str) -> bool:
+    """Tell whether the alert says that the way from our Prometheus to here works."""
+    return alert.name == WATCHDOG and alert.firing and alert.labels.get("cluster", "") == cluster
+
+
+def read_alert(alert: Alert, cluster: str) -> Reading:
+    """Return the wish in the alert, a refusal, or None where it asks for no action."""
+    if alert.name == WATCHDOG or not alert.labels.get("intent"):
+        return Reading(alert, None)
+    return Reading(alert, _refusal(alert, cluster) or _wish(alert))
+
+
+def _refusal(alert: Alert, cluster: str) -> Refusal | None:
+    labels = alert.labels
+    exported = [name for name in labels if name.startswith("exported_")]
+    intents = [str(intent) for intent in Intent]
+    if exported:
+        return _final("exported_labels", f"carries {exported[0]}: the scrape configuration lacks honor_labels: true")
+    if labels.get("cluster", "") != cluster:
+        return _final("foreign_cluster", f"cluster is {labels.get('cluster', '')!r}, this actuator serves {cluster!r}")
+    if labels["intent"] not in intents:
+        return _final("unknown_intent", f"intent is {labels['intent']!r}; known are {', '.join(intents)}")
+    if labels.get("resource", "") not in _RESOURCES:
+        return _final("unknown_resource", f"resource is {labels['resource']!r}; known are {', '.join(_RESOURCES[1:])}")
+    if not any(labels.get(name) for name in ("pod", "container", "container_id")):
+        return _final("no_container", "names neither container nor pod")
+    return None
+
+
+def _wish(alert: Alert) -> Wish:
+    labels = alert.labels
+    target = Target(*(labels.get(name, "") for name in _IDENTITY))
+    reason = alert.annotations.get("description") or alert.annotations.get("summary", "")
+    severity = labels.get("severity", "")
+    return Wish(target, labels.get("resource", ""), Intent(labels["intent"]), severity, reason)
+
+
+def _final(reason: str, detail: str) -> Refusal:
+    return Refusal(reason, f"the alert {detail}", retryable=False)
