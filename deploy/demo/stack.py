@@ -134,7 +134,7 @@ def _cadvisor_command(address: str) -> list[object]:
     """The program on the PATH is the well-known one; ours has one flag for the address."""
     found = shutil.which("cadvisor")
     if found is None:
-        return [CADVISOR, f"--listen={address}"]
+        return [CADVISOR, f"--listen={address}", "--docker-only"]
     host, port = address.split(":")
     return [
         found,

@@ -7,7 +7,7 @@ import tarfile
 from pathlib import Path
 
 from deploy.setup.shell import SetupError, run_logged
-from deploy.setup.stamps import BUILD
+from deploy.setup.stamps import BUILD, ROOT
 
 DEBIAN_IMAGE = "cpp-test/debian:bookworm"
 GO_IMAGE = "cpp-test/golang:local"
@@ -36,9 +36,7 @@ def ensure_go_image() -> str:
         recipe = f"FROM {ensure_debian_image()}\nADD go /usr/local/go\nENV PATH=/usr/local/go/bin:/usr/bin:/bin\n"
         context = io.BytesIO()
         with tarfile.open(fileobj=context, mode="w") as tar:
-            entry = tarfile.TarInfo("Dockerfile")
-            entry.size = len(recipe)
-            tar.addfile(entry, io.BytesIO(recipe.encode()))
+            _add_text(tar, "Dockerfile", recipe)
             for part in ("bin", "pkg", "src", "go.env", "VERSION"):
                 tar.add(go_root / part, f"go/{part}")
         build_image(GO_IMAGE, context.getvalue())
@@ -55,6 +53,41 @@ def build_image(name: str, context: bytes) -> None:
     done = subprocess.run(["docker", "build", "--tag", name, "-"], input=context, capture_output=True, check=False)
     if done.returncode:
         raise SetupError(f"the image {name} cannot be built: {done.stderr.decode(errors='replace')[-2000:]}")
+
+
+def build_shipped(name: str) -> str:
+    """Build ``deploy/images/<name>.Dockerfile`` on the local bases and return the image's name.
+
+    Docker's own layer cache makes a second build of the same sources quick.
+    """
+    tag = f"cpp-test/{name}"
+    base = f"GO_IMAGE={ensure_go_image()}" if name == "cadvisor" else f"BASE={ensure_debian_image()}"
+    recipe = str(ROOT / f"deploy/images/{name}.Dockerfile")
+    command = ["docker", "build", "--network=host", "--file", recipe, "--build-arg", base, "--tag", tag, str(ROOT)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SetupError(f"{recipe} cannot be built: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return tag
+
+
+def ensure_program_image(tag: str, program: str) -> str:
+    """Return an image with one of this machine's programs, in place of the one that a registry would have."""
+    path = shutil.which(program)
+    if path is None:
+        raise SetupError(f"{program} is not on the PATH; run: make setup")
+    recipe = f'FROM {ensure_debian_image()}\nCOPY program /bin/program\nUSER 65534\nENTRYPOINT ["/bin/program"]\n'
+    context = io.BytesIO()
+    with tarfile.open(fileobj=context, mode="w") as tar:
+        _add_text(tar, "Dockerfile", recipe)
+        tar.add(Path(path).resolve(), "program")
+    build_image(tag, context.getvalue())
+    return tag
+
+
+def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
+    entry = tarfile.TarInfo(name)
+    entry.size = len(text.encode())
+    tar.addfile(entry, io.BytesIO(text.encode()))
 
 
 def _import(name: str, root: Path, changes: list[str]) -> None:

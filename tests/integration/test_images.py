@@ -4,23 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.setup.base_image import ensure_debian_image, ensure_go_image
+from deploy.setup.base_image import build_shipped
 from deploy.setup.stamps import ROOT
 
 IMAGES = ROOT / "deploy/images"
 NAMES = ("exporter", "actuator", "probe", "cadvisor")
-
-
-def built(name: str) -> str:
-    """Build one image; Docker's own layer cache makes a second build of the same sources instant."""
-    tag = f"cpp-test/{name}"
-    base = f"GO_IMAGE={ensure_go_image()}" if name == "cadvisor" else f"BASE={ensure_debian_image()}"
-    command = ["docker", "build", "--network=host", "--file", IMAGES / f"{name}.Dockerfile"]
-    done = subprocess.run(
-        [*command, "--build-arg", base, "--tag", tag, ROOT], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
-    return tag
 
 
 def inside(image: str, *command: str, entrypoint: str) -> subprocess.CompletedProcess[str]:
@@ -35,7 +23,7 @@ def config_of(image: str) -> dict[str, object]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_every_image_is_built_with_a_numeric_user_and_its_labels(name: str) -> None:
-    config = config_of(built(name))
+    config = config_of(build_shipped(name))
     user = str(config["User"])
     assert all(part.isdigit() for part in user.split(":")), user
     labels = config["Labels"]
@@ -45,28 +33,28 @@ def test_every_image_is_built_with_a_numeric_user_and_its_labels(name: str) -> N
 
 @pytest.mark.parametrize("name", ["exporter", "actuator"])
 def test_parts_that_need_no_host_privilege_do_not_run_as_root(name: str) -> None:
-    assert config_of(built(name))["User"] == "65532:65532"
+    assert config_of(build_shipped(name))["User"] == "65532:65532"
 
 
 @pytest.mark.parametrize("name", ["exporter", "actuator", "probe"])
 def test_the_program_of_an_image_starts_and_names_its_commands(name: str) -> None:
-    answer = inside(built(name), "--help", entrypoint=f"/opt/cpp/bin/cpp-{name}")
+    answer = inside(build_shipped(name), "--help", entrypoint=f"/opt/cpp/bin/cpp-{name}")
     assert answer.returncode == 0, answer.stderr
     assert "run" in answer.stdout
 
 
 def test_the_actuator_image_carries_no_forecasting_library() -> None:
     probe = "import importlib.util as u; print([n for n in ('pmdarima', 'pandas', 'scipy') if u.find_spec(n)])"
-    assert inside(built("actuator"), "-c", probe, entrypoint="/opt/cpp/bin/python").stdout.strip() == "[]"
+    assert inside(build_shipped("actuator"), "-c", probe, entrypoint="/opt/cpp/bin/python").stdout.strip() == "[]"
 
 
 def test_the_exporter_image_carries_the_training_library() -> None:
-    answer = inside(built("exporter"), "-c", "import pmdarima", entrypoint="/opt/cpp/bin/python")
+    answer = inside(build_shipped("exporter"), "-c", "import pmdarima", entrypoint="/opt/cpp/bin/python")
     assert answer.returncode == 0, answer.stderr
 
 
 def test_the_probe_image_carries_bpftrace() -> None:
-    answer = inside(built("probe"), "--version", entrypoint="/usr/bin/bpftrace")
+    answer = inside(build_shipped("probe"), "--version", entrypoint="/usr/bin/bpftrace")
     assert answer.stdout.startswith("bpftrace v")
 
 

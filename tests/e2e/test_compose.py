@@ -1,0 +1,144 @@
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import yaml
+
+from deploy.demo.containers import docker
+from deploy.setup.base_image import build_shipped, ensure_program_image
+from deploy.setup.stamps import ROOT
+
+COMPOSE = ROOT / "deploy/compose"
+SHIPPED = ROOT / "rules"
+PROJECT = f"cpp-test-compose-{os.getpid()}"
+OWN_PARTS = ("cadvisor", "probe", "exporter", "actuator")
+
+
+def load(path: Path) -> Any:
+    return yaml.safe_load(path.read_text())
+
+
+def compose(environment: dict[str, str], *arguments: str) -> str:
+    command = ["docker-compose", "--project-name", PROJECT, "--file", COMPOSE / "compose.yml", *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
+    return done.stdout
+
+
+def secret(folder: Path) -> Path:
+    """Shared as the compose file says: Alertmanager's user owns it, the actuator's group reads it."""
+    path = folder / "token"
+    path.write_text("a-secret-of-this-test")
+    path.chmod(0o640)
+    os.chown(path, 65534, 65532)
+    return path
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    environment = {
+        "CPP_TOKEN_FILE": str(secret(tmp_path_factory.mktemp("secret"))),
+        "DOCKER_GID": str(Path("/var/run/docker.sock").stat().st_gid),
+        "PROMETHEUS_IMAGE": ensure_program_image("cpp-test/prometheus", "prometheus"),
+        "ALERTMANAGER_IMAGE": ensure_program_image("cpp-test/alertmanager", "prometheus-alertmanager"),
+        "PROMETHEUS_PORT": "0",
+        "ALERTMANAGER_PORT": "0",
+        **{f"CPP_{part.upper()}_IMAGE": build_shipped(part) for part in OWN_PARTS},
+    }
+    try:
+        compose(environment, "up", "--detach", "--no-build")
+        yield environment
+    finally:
+        logs = compose(environment, "logs", "--no-color", "--tail=40")
+        print(logs)
+        compose(environment, "down", "--volumes")
+
+
+def published(part: str, port: int) -> str:
+    return "http://" + docker("port", f"{PROJECT}_{part}_1", str(port)).split()[0]
+
+
+def query(expression: str) -> list[dict[str, Any]]:
+    answer = requests.get(f"{published('prometheus', 9090)}/api/v1/query", params={"query": expression}, timeout=5)
+    return list(answer.json()["data"]["result"])
+
+
+def eventually(expression: str, timeout: float = 90.0) -> list[dict[str, Any]]:
+    deadline = time.monotonic() + timeout
+    while time.monotonic() < deadline:
+        try:
+            if found := query(expression):
+                return found
+        except (requests.RequestException, ValueError):
+            pass  # Prometheus is still starting
+        time.sleep(1)
+    pytest.fail(f"in {timeout:.0f} s Prometheus had no answer to {expression}")
+
+
+def test_the_compose_file_is_valid(tmp_path: Path) -> None:
+    compose({"CPP_TOKEN_FILE": str(secret(tmp_path))}, "config", "--quiet")
+
+
+def test_prometheus_has_the_shipped_configuration_but_for_addresses_and_folder() -> None:
+    ours, shipped = load(COMPOSE / "prometheus.yml"), load(SHIPPED / "prometheus.yml")
+    for document in (ours, shipped):
+        for job in [*document["scrape_configs"], *document["alerting"]["alertmanagers"]]:
+            del job["static_configs"]
+    ours["rule_files"] = [name.removeprefix("rules/") for name in ours["rule_files"]]
+    assert ours == shipped
+
+
+def test_alertmanager_has_the_shipped_configuration_but_for_address_and_token() -> None:
+    ours, shipped = load(COMPOSE / "alertmanager.yml"), load(SHIPPED / "alertmanager.yml")
+    for document in (ours, shipped):
+        for receiver in document["receivers"]:
+            for webhook in receiver.get("webhook_configs", []):
+                del webhook["url"], webhook["http_config"]["authorization"]["credentials_file"]
+    assert ours == shipped
+
+
+def test_the_actuator_is_shipped_in_dry_run() -> None:
+    assert load(COMPOSE / "actuator.yml")["dry_run"] is True
+
+
+def test_only_the_probe_is_privileged_and_every_part_is_read_only() -> None:
+    services = load(COMPOSE / "compose.yml")["services"]
+    assert {name for name, service in services.items() if service.get("privileged")} == {"probe"}
+    assert all(service["read_only"] for service in services.values())
+    dropped = {name for name, service in services.items() if service.get("cap_drop") == ["ALL"]}
+    assert dropped == set(services) - {"probe"}
+
+
+def test_nothing_is_published_beyond_this_machine() -> None:
+    for service in load(COMPOSE / "compose.yml")["services"].values():
+        assert all(str(port).startswith("127.0.0.1:") for port in service.get("ports", []))
+
+
+def test_the_secret_is_in_no_environment_and_no_command() -> None:
+    for service in load(COMPOSE / "compose.yml")["services"].values():
+        assert "token" not in json.dumps([service.get("environment"), service.get("command")]).lower()
+
+
+def test_the_running_system_sees_its_own_containers(running: dict[str, str]) -> None:
+    eventually(f'cpp_cpu_usage_cores{{container="{PROJECT}_exporter_1"}}')
+
+
+def test_both_sources_of_the_exporter_are_up(running: dict[str, str]) -> None:
+    eventually('cpp_up{source="cadvisor"} == 1 and on() cpp_up{source="probe"} == 1')
+
+
+def test_the_watchdog_reaches_the_actuator_through_alertmanager(running: dict[str, str]) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if "POST /alerts" in (logs := docker("logs", f"{PROJECT}_actuator_1")) or "delivery" in logs:
+            return
+        time.sleep(1)
+    pytest.fail(docker("logs", f"{PROJECT}_actuator_1")[-2000:])
