@@ -2,19 +2,22 @@
 
 import socket
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import requests
 import stamina
+from pydantic import BaseModel, ValidationError
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
+from actuator.platforms.container import Container, Host
 from actuator.platforms.errors import ConflictError, GoneError, PlatformError, RejectedError, UnavailableError
 
 _API = "v1.40"
 _MESSAGE_LENGTH = 256
+D = TypeVar("D", bound=BaseModel)
 _CONFLICTS = ("conflict", "is restarting", "is marked for removal")
 
 
@@ -63,23 +66,27 @@ class Engine:
         self._session.trust_env = False
         self._session.mount("http://", _SocketAdapter(socket_path, timeout))
 
-    def container(self, container_id: str) -> Mapping[str, Any]:
-        """Return the engine's description of a container; raise GoneError where there is none."""
-        return self._read(f"/containers/{quote(container_id, safe='')}/json")
+    def container(self, container_id: str) -> Container:
+        """Return what the engine says of a container; raise GoneError where there is none."""
+        return self._read(f"/containers/{quote(container_id, safe='')}/json", Container)
 
-    def info(self) -> Mapping[str, Any]:
-        """Return the engine's description of its host."""
-        return self._read("/info")
+    def host(self) -> Host:
+        """Return what the engine says of its host."""
+        return self._read("/info", Host)
 
     def update(self, container_id: str, resources: Mapping[str, int]) -> None:
         """Change the resources of a container; only the keys given are changed."""
         self._call("POST", f"/containers/{quote(container_id, safe='')}/update", resources)
 
-    def _read(self, path: str) -> Mapping[str, Any]:
-        for attempt in stamina.retry_context(on=UnavailableError, attempts=self._attempts, timeout=10, wait_max=1):
-            with attempt:
-                return self._call("GET", path, None)
-        raise UnavailableError("no attempt was made")
+    def _read(self, path: str, document: type[D]) -> D:
+        answer = stamina.RetryingCaller(attempts=self._attempts, wait_max=1.0)(
+            UnavailableError, self._call, "GET", path, None
+        )
+        try:
+            return document.model_validate(answer)
+        except ValidationError as e:
+            problem = e.errors()[0]
+            raise UnavailableError(f"Docker at {self._path} left {problem['loc']} open: {problem['msg']}") from e
 
     def _call(self, method: str, path: str, body: Mapping[str, int] | None) -> Mapping[str, Any]:
         try:
