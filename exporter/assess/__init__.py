@@ -1,0 +1,1 @@
+"""Scores: what each container is doing to others and to itself."""

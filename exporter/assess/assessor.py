@@ -1,0 +1,70 @@
+"""All scores of one cycle."""
+
+import numpy as np
+
+from exporter.assess import burst, flood, interference, leak
+from exporter.assess.anomaly import Anomalies
+from exporter.assess.behaviour import Behaviour
+from exporter.assess.explain import Findings, reasons
+from exporter.assess.robust import Numbers
+from exporter.assess.scores import Scores
+from exporter.assess.security import Security
+from exporter.config import AssessConfig
+from exporter.history.windows import Floats, Window
+
+MOST_ELAPSED = 4
+"""Cycles of learning that one look may count for: after a pause nothing is known of the time between."""
+
+
+class Assessor:
+    """Makes scores from each cycle's window.
+
+    Trends are computed afresh from the window, so that a restart with a filled history scores at once; only what
+    outlives the window is remembered: what workloads call, and evidence that fades over minutes.
+    """
+
+    def __init__(self, config: AssessConfig) -> None:
+        self._config = config
+        self._behaviour = Behaviour(config.learn)
+        self._security = Security()
+        self._anomalies = Anomalies(config.learn)
+        self._last: float | None = None
+
+    def assess(self, window: Window) -> Scores:
+        """Return the scores of now; each call also learns from the time since the one before."""
+        elapsed = self._elapsed(window)
+        conduct = self._behaviour.observe(window, elapsed, self._security.ordinary(window.syscall_names))
+        risk, parts = self._security.assess(window, conduct, elapsed)
+        findings = Findings(
+            burst=burst.find(window),
+            leak=leak.find(window),
+            flood=flood.find(window),
+            interference=interference.find(window),
+            anomaly=self._anomalies.assess(window, conduct.departure),
+            risk=risk,
+            risk_parts=parts,
+            syscall_names=window.syscall_names,
+        )
+        return Scores(
+            lives=window.lives,
+            cpu_burst=_score(findings.burst.score),
+            memory_leak=_score(findings.leak.score),
+            network_flood=_score(findings.flood.score),
+            suffered=_score(findings.interference.suffered),
+            caused=_score(findings.interference.caused),
+            victims=findings.interference.victims,
+            exhaustion_seconds=findings.leak.exhaustion.astype(np.float32),
+            anomaly=_score(findings.anomaly.score),
+            security_risk=_score(risk),
+            profile_finished=conduct.finished,
+            reasons=reasons(findings, self._config.thresholds),
+        )
+
+    def _elapsed(self, window: Window) -> float:
+        before = window.end - window.step if self._last is None else self._last
+        self._last = window.end
+        return min(max(window.end - before, 0.0), MOST_ELAPSED * window.step)
+
+
+def _score(values: Numbers) -> Floats:
+    return np.clip(values, 0.0, 1.0).astype(np.float32)

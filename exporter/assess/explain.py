@@ -1,0 +1,113 @@
+"""Sentences for high scores, so that alerts and profiles explain themselves."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from exporter.assess.anomaly import FLOORS, Anomaly
+from exporter.assess.burst import Burst
+from exporter.assess.flood import Flood
+from exporter.assess.interference import Interference
+from exporter.assess.leak import Leak
+from exporter.assess.robust import Numbers
+from exporter.assess.scores import INTERFERENCE
+from exporter.config import ThresholdsConfig
+
+NEAR = 0.75
+"""Part of its threshold from which a score is explained."""
+MOST_REASONS = 5
+_TAKES = ("uses {:.2f} cores", "takes {} of memory a second", "moves {} a second to or from disk")
+
+
+@dataclass(frozen=True)
+class Findings:
+    """All that the scores were made of."""
+
+    burst: Burst
+    leak: Leak
+    flood: Flood
+    interference: Interference
+    anomaly: Anomaly
+    risk: Numbers
+    """[containers]"""
+    risk_parts: Numbers
+    """[containers, calls]"""
+    syscall_names: tuple[str, ...]
+
+
+def reasons(findings: Findings, thresholds: ThresholdsConfig) -> tuple[tuple[str, ...], ...]:
+    """Return for each container why its high scores are high, strongest first."""
+    found: list[list[tuple[float, str]]] = [[] for _ in findings.risk]
+    for row in _high(findings.risk, thresholds.security_risk):
+        found[row].append((findings.risk[row], _risk(findings, row)))
+    for row in _high(findings.leak.score, thresholds.memory_leak):
+        found[row].append((findings.leak.score[row], _leak(findings.leak, row)))
+    for row in _high(findings.interference.caused.max(axis=(1, 2), initial=0), thresholds.interference_caused):
+        found[row].append(_caused(findings.interference, row))
+    for row in _high(findings.interference.suffered.max(axis=1, initial=0), thresholds.interference_suffered):
+        found[row].append(_suffered(findings.interference, row))
+    for row in _high(findings.flood.score, thresholds.network_flood):
+        found[row].append((findings.flood.score[row], _flood(findings.flood, row)))
+    for row in _high(findings.burst.score, thresholds.cpu_burst):
+        found[row].append((findings.burst.score[row], _burst(findings.burst, row)))
+    for row in _high(findings.anomaly.score, thresholds.anomaly):
+        found[row].append((findings.anomaly.score[row], _anomaly(findings.anomaly, row)))
+    return tuple(tuple(text for _, text in sorted(each, key=lambda r: -r[0])[:MOST_REASONS]) for each in found)
+
+
+def _high(score: Numbers, threshold: float) -> list[int]:
+    return [int(row) for row in np.flatnonzero(score >= NEAR * threshold)]
+
+
+def _risk(findings: Findings, row: int) -> str:
+    worst = np.argsort(-findings.risk_parts[row], kind="stable")[:4]
+    names = [findings.syscall_names[call] for call in worst if findings.risk_parts[row, call] > 0.01]
+    return f"calls {', '.join(names)}, never seen in its profile"
+
+
+def _leak(leak: Leak, row: int) -> str:
+    since = datetime.fromtimestamp(float(leak.since[row]), tz=UTC)
+    text = f"memory grows {size(leak.rate[row])}/s since {since:%H:%M} UTC"
+    left = leak.exhaustion[row]
+    return f"{text}, {left:.0f} s to its limit" if np.isfinite(left) else text
+
+
+def _caused(found: Interference, row: int) -> tuple[float, str]:
+    kind = int(found.caused[row, :, 0].argmax())
+    victim, used = found.victims[row, kind, 0], found.use[row, kind]
+    does = _TAKES[kind].format(used if kind == 0 else size(used))
+    waits = found.waiting[victim, kind]
+    return float(found.caused[row, kind, 0]), f"{does} while a neighbour waits {waits:.0%} of the time"
+
+
+def _suffered(found: Interference, row: int) -> tuple[float, str]:
+    kind = int(found.suffered[row].argmax())
+    resource = INTERFERENCE[kind].replace("_", " ").replace("io", "I/O")
+    waits = found.waiting[row, kind]
+    return float(found.suffered[row, kind]), f"waits {waits:.0%} of the time for {resource} that others use"
+
+
+def _flood(flood: Flood, row: int) -> str:
+    direction = "sends" if flood.outward[row] >= 0.5 else "receives"
+    return f"{direction} {flood.contrast[row]:.0f} times its usual traffic"
+
+
+def _burst(burst: Burst, row: int) -> str:
+    return f"bursts to {burst.peak[row]:.2f} cores from {burst.usual[row]:.2f}"
+
+
+def _anomaly(anomaly: Anomaly, row: int) -> str:
+    worst = [int(signal) for signal in np.argsort(-anomaly.strength[row], kind="stable")[:3]]
+    names = [*FLOORS, "mix of calls"]
+    told = [names[signal].replace("_", " ") for signal in worst if anomaly.strength[row, signal] > 0.2]
+    return f"unlike its past in {', '.join(told)}"
+
+
+def size(amount: float) -> str:
+    """Return bytes as a person reads them, for example 2.1 MiB."""
+    for unit in ("B", "KiB", "MiB"):
+        if abs(amount) < 1024:
+            return f"{amount:.1f} {unit}"
+        amount /= 1024
+    return f"{amount:.1f} GiB"

@@ -1,0 +1,45 @@
+"""Rows of learned arrays for things that come and go: bounded, the one unseen for longest gives way."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.history.windows import Integers
+
+
+class Slots:
+    """Gives each key a row number and keeps it; past ``size`` keys, only keys seen now add rows."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._row: dict[int, int] = {}
+
+    def place(self, keys: Integers) -> tuple[Integers, Integers]:
+        """Return the row of each key, and the rows that are new or changed hands and must be cleared."""
+        present = dict.fromkeys(keys.tolist())
+        fresh: list[int] = []
+        for key in present:
+            row = self._row.pop(key, None)
+            if row is None:
+                row = self._claim(present)
+                fresh.append(row)
+            self._row[key] = row  # put last: the dictionary is in order of last sight
+        rows = np.fromiter((self._row[key] for key in keys.tolist()), dtype=np.int64, count=len(keys))
+        return rows, np.array(fresh, dtype=np.int64)
+
+    def _claim(self, present: dict[int, None]) -> int:
+        oldest = next(iter(self._row), None)
+        if len(self._row) < self._size or oldest is None or oldest in present:
+            return len(self._row)
+        return self._row.pop(oldest)
+
+
+def fitted(array: NDArray[np.generic], rows: int, width: int | None = None) -> NDArray[np.generic]:
+    """Return ``array`` with at least ``rows`` rows (doubling) and ``width`` columns, new places zero."""
+    shape = list(array.shape)
+    if shape[0] < rows:
+        shape[0] = max(rows, 2 * shape[0])
+    if width is not None:
+        shape[1] = max(shape[1], width)
+    if tuple(shape) == array.shape:
+        return array
+    return np.pad(array, [(0, new - old) for new, old in zip(shape, array.shape, strict=True)])
