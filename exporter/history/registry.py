@@ -22,6 +22,7 @@ class Registry:
         self._workloads: dict[str, int] = {}
         self._rows: dict[str, int] = {}
         self._next = 0
+        self._next_workload = 0
         self._seen: list[float] = []
         self._listed: list[bool] = []
         self.admit(NODE, np.inf)
@@ -38,6 +39,10 @@ class Registry:
     def workloads(self) -> Integers:
         """[rows]; the same number for all replicas of a workload."""
         return np.array([self._workload(identity.workload or identity.key) for identity in self.identities], np.int64)
+
+    def workload_names(self) -> dict[int, str]:
+        """Return the name of each workload's number."""
+        return {number: name for name, number in self._workloads.items()}
 
     def row(self, key: str) -> int | None:
         """Return the row of an identity's key."""
@@ -94,11 +99,13 @@ class Registry:
         return last
 
     def _workload(self, name: str) -> int:
-        if name not in self._workloads:
-            if len(self._workloads) >= _FORGET_WORKLOADS * self._max:
-                del self._workloads[next(iter(self._workloads))]
-            self._workloads[name] = max(self._workloads.values(), default=-1) + 1
-        return self._workloads[name]
+        number = self._workloads.pop(name, None)
+        if number is None:
+            number, self._next_workload = self._next_workload, self._next_workload + 1
+        self._workloads[name] = number  # last again, so that the longest unseen is forgotten first
+        while len(self._workloads) > _FORGET_WORKLOADS * self._max:
+            del self._workloads[next(iter(self._workloads))]
+        return number
 
 
 def _move_last(column: list[Any], row: int) -> None:

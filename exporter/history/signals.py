@@ -26,4 +26,7 @@ SIGNALS: Final = (
 )
 """Remembered for the fine window; the first ones are the resources."""
 
+LEVELS: Final = (0.5, 0.9, 0.99)
+"""Quantiles that a forecast states."""
+
 COLUMN: Final = {name: index for index, name in enumerate(SIGNALS)}

@@ -32,6 +32,8 @@ class History:
         length = round(config.history.window / config.interval)
         self._fine = Columns(len(SIGNALS) + len(BOUNDS), length)
         self._followed = Columns(config.max_syscalls, length)
+        self.steps = 0
+        """Steps of the forecast's history that have ended."""
         self._oom_kills: dict[str, float] = {}
         self._cycle: int | None = None
         self._at = 0.0
@@ -99,6 +101,7 @@ class History:
         cycle, step = round(now / self._config.interval), self._config.forecast.step
         if self._cycle is not None and now // step > self._at // step:
             self._close_step(round(now // step - self._at // step))
+            self.steps += 1
         missed = 1 if self._cycle is None else max(1, cycle - self._cycle)
         extra = bounds(gathered.fresh, gathered.allocation, gathered.node_cpu, self._new_oom_kills(gathered.oom_kills))
         self._fine.advance(missed)

@@ -6,6 +6,7 @@ scoring together (ADR 3). Here each family is one pass over one column.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from math import isnan
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,18 +43,18 @@ class Page:
         more = "," + series.labels if series.labels else ""
         if series.row_labels is None:
             name = series.name
-            text = [f"{name}{{{who}{more}}} {value:.9g}" for who, value in rows if value == value]
+            text = [f"{name}{{{who}{more}}} {value:.9g}" for who, value in rows if not isnan(value)]
         else:
             text = [
                 f"{series.name}{{{who}{more},{own}}} {value:.9g}"
                 for (who, value), own in zip(rows, series.row_labels, strict=True)
-                if value == value
+                if not isnan(value)
             ]
         self._lines.setdefault(series.name, []).extend(text)
 
     def add_one(self, name: str, value: float, **labels: str) -> None:
         """Add one value about no container; NaN is not served."""
-        if value == value:
+        if not isnan(value):
             block = f"{{{write_labels(labels)}}}" if labels else ""
             self._lines.setdefault(name, []).append(f"{name}{block} {value:.15g}")
 

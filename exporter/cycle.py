@@ -1,0 +1,88 @@
+"""Remember → forecast → assess → publish: one turn of the exporter, driven by the clock it is given."""
+
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from exporter.assess import Assessor
+from exporter.assess.scores import Scores
+from exporter.config import Config
+from exporter.forecast import Forecast, Forecaster
+from exporter.history.signals import LEVELS, RESOURCES
+from exporter.history.snapshot import Snapshot
+from exporter.history.store import History
+from exporter.publish.page import Publisher
+from exporter.sources.exposition import Samples
+from exporter.state import SourceState, State, align, take
+
+
+@dataclass(frozen=True)
+class Readings:
+    """What the sources gave in one cycle; None where one could not be read."""
+
+    cadvisor: Samples | None
+    probe: Samples | None
+
+
+class Cycle:
+    """Holds what is learned. ``lock`` guards the history against readers while a cycle changes it."""
+
+    def __init__(self, config: Config) -> None:
+        self.history = History(config)
+        self.publisher = Publisher(config)
+        self.lock = threading.Lock()
+        self.state: State | None = None
+        self._config = config
+        self._forecaster = Forecaster(config.forecast)
+        self._assessor = Assessor(config.assess)
+        self._forecast: Forecast | None = None
+        self._steps = 0
+
+    def learn(self, readings: Readings, now: float) -> tuple[Snapshot, Scores]:
+        """Remember ``readings`` and score all containers."""
+        snapshot = self.history.update(readings.cadvisor, readings.probe, now)
+        return snapshot, self._assessor.assess(self.history.window(snapshot))
+
+    def run(self, readings: Readings, sources: tuple[SourceState, ...], now: float) -> State:
+        """Take one cycle's readings through all rooms; return the state that was published."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        with self.lock:
+            snapshot, scores = self.learn(readings, now)
+            self.forecast()
+            self.state = self._gather(snapshot, scores, sources)
+        self.publisher.publish(self.state, wall, cpu)
+        return self.state
+
+    def forecast(self) -> None:
+        """Forecast anew where a step of the history has ended since the last time."""
+        if self.history.steps > self._steps:
+            self._steps = self.history.steps
+            self._forecast = self._forecaster.observe(self.history.grid())
+
+    def close(self) -> None:
+        """End the training child, if one runs."""
+        self._forecaster.close()
+
+    def _gather(self, snapshot: Snapshot, scores: Scores, sources: tuple[SourceState, ...]) -> State:
+        forecast, registry = self._forecast, self.history.registry
+        count, horizons = len(snapshot.lives), len(self._config.forecast.horizons)
+        shape = (count + 1, len(RESOURCES), horizons)
+        quantiles = np.full((*shape, len(LEVELS)), np.nan, np.float32)
+        due, trusted = np.full(shape, np.nan, np.float32), np.zeros(shape[:2], np.bool_)
+        if forecast is not None:
+            positions = align(forecast.lives, registry.lives)
+            quantiles, due = take(forecast.quantiles, positions), take(forecast.due, positions)
+            trusted = forecast.trusted[np.maximum(positions, 0)] & (positions >= 0)[:, None]
+        return State(
+            snapshot=snapshot,
+            scores=scores,
+            forecast=forecast,
+            quantiles=quantiles[1:],
+            due=due[1:],
+            trusted=trusted[1:],
+            node_quantiles=quantiles[0],
+            workload_names=registry.workload_names(),
+            sources=sources,
+        )

@@ -1,0 +1,61 @@
+"""State → series about the node, the forecast's quality, and the exporter itself."""
+
+import numpy as np
+
+from exporter.config import Config
+from exporter.durations import format_duration
+from exporter.history.signals import LEVELS, RESOURCES
+from exporter.publish.exposition import Page
+from exporter.state import State
+
+_NODE_FORECASTS = (("cpp_node_cpu_forecast_cores", "cpu"), ("cpp_node_memory_forecast_bytes", "memory"))
+
+
+def add_node(page: Page, state: State, config: Config) -> None:
+    """Add the node's capacity and forecast."""
+    page.add_one("cpp_node_cpu_capacity_cores", state.snapshot.node_cpu, node=config.node)
+    page.add_one("cpp_node_memory_capacity_bytes", state.snapshot.node_memory, node=config.node)
+    for name, resource in _NODE_FORECASTS:
+        values = state.node_quantiles[RESOURCES.index(resource)]
+        for index, seconds in enumerate(config.forecast.horizons):
+            for level, quantile in enumerate(LEVELS):
+                labels = {"horizon": format_duration(seconds), "level": f"{quantile:g}"}
+                page.add_one(name, float(values[index, level]), node=config.node, **labels)
+
+
+def add_quality(page: Page, state: State, config: Config) -> None:
+    """Add the forecast's live loss and coverage by workload."""
+    forecast = state.forecast
+    if forecast is None:
+        return
+    upper = [f"{quantile:g}" for quantile in LEVELS[1:]]
+    loss, coverage = forecast.loss_ratio, forecast.coverage
+    for row, resource, horizon in np.argwhere(~np.isnan(loss)).tolist():
+        workload = state.workload_names.get(int(forecast.workloads[row]))
+        if workload is None:
+            continue
+        labels = {
+            "node": config.node,
+            "workload": workload,
+            "resource": RESOURCES[resource],
+            "horizon": format_duration(config.forecast.horizons[horizon]),
+        }
+        page.add_one("cpp_forecast_loss_ratio", float(loss[row, resource, horizon]), **labels)
+        for index, level in enumerate(upper):
+            value = float(coverage[row, resource, horizon, index])
+            page.add_one("cpp_forecast_coverage_ratio", value, **labels, level=level)
+
+
+def add_self(page: Page, state: State, config: Config, containers: int, dropped: int) -> None:
+    """Add how the exporter and its sources do."""
+    for source in state.sources:
+        page.add_one("cpp_up", float(source.up), source=source.name)
+        page.add_one("cpp_last_sample_timestamp_seconds", source.newest, node=config.node, source=source.name)
+        page.add_one("cpp_source_read_duration_seconds", source.duration, source=source.name)
+        page.add_one("cpp_source_errors_total", source.errors, source=source.name)
+    page.add_one("cpp_dropped_series_total", dropped, source="probe")
+    page.add_one("cpp_dropped_series_total", state.snapshot.dropped, source="cadvisor")
+    page.add_one("cpp_containers", containers)
+    page.add_one("cpp_series", page.series)
+    fitted = 0.0 if state.forecast is None else state.forecast.fitted_at
+    page.add_one("cpp_forecast_fitted_timestamp_seconds", fitted)

@@ -1,0 +1,93 @@
+"""The command ``run``: read the sources, turn the cycle, serve what it publishes."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from math import isnan
+
+import structlog
+from pydantic import BaseModel
+
+from exporter.config import Config
+from exporter.cycle import Cycle, Readings
+from exporter.history.identity import Identity
+from exporter.profile import build_profile
+from exporter.publish.web import Views
+from exporter.sources.families import CADVISOR_WANTED, PROBE_WANTED
+from exporter.sources.http import HttpSource, Reading, newest
+from exporter.state import SourceState
+
+_log = structlog.get_logger(__name__)
+_SHORTEST_PREFIX = 12
+
+
+class Exporter:
+    """Turns the cycle on time until it is stopped."""
+
+    def __init__(self, config: Config, clock: Callable[[], float] = time.time) -> None:
+        self.cycle = Cycle(config)
+        self._config = config
+        self._clock = clock
+        self._stop = threading.Event()
+        self._sources = [HttpSource("cadvisor", config.sources.cadvisor, CADVISOR_WANTED)]
+        if config.sources.probe is not None:
+            self._sources.append(HttpSource("probe", config.sources.probe, PROBE_WANTED))
+        self._newest = {source.name: float("nan") for source in self._sources}
+        self._readers = ThreadPoolExecutor(len(self._sources), thread_name_prefix="read")
+
+    def turn(self) -> None:
+        """Read all sources at once and run one cycle on what they gave."""
+        readings = dict(zip(self._newest, self._readers.map(HttpSource.read, self._sources), strict=True))
+        now = self._clock()
+        samples = {name: reading.samples for name, reading in readings.items()}
+        states = tuple(self._state(source, readings[source.name], now) for source in self._sources)
+        self.cycle.run(Readings(samples["cadvisor"], samples.get("probe")), states, now)
+
+    def loop(self) -> None:
+        """Turn once each interval until ``stop``; a turn that fails is logged and the next one tried."""
+        while not self._stop.is_set():
+            try:
+                self.turn()
+            except Exception:  # one bad cycle must not end the daemon; the log has it all
+                _log.exception("cycle failed")
+            interval = self._config.interval
+            self._stop.wait(interval - self._clock() % interval)
+        self.cycle.close()
+
+    def stop(self) -> None:
+        """Let ``loop`` return after the turn under way."""
+        self._stop.set()
+
+    def views(self) -> Views:
+        """Return what the web shows."""
+        return Views(lambda: self.cycle.publisher.page, self._profiles, self._profile)
+
+    def _state(self, source: HttpSource, reading: Reading, now: float) -> SourceState:
+        if reading.samples is not None:
+            at = newest(reading.samples)
+            self._newest[source.name] = now if isnan(at) else at
+        return SourceState(
+            source.name, reading.samples is not None, self._newest[source.name], reading.duration, source.errors
+        )
+
+    def _profiles(self) -> list[dict[str, str]]:
+        state = self.cycle.state
+        known = () if state is None else state.snapshot.identities
+        return [{"name": who.container or who.pod, "container_id": who.container_id} for who in known]
+
+    def _profile(self, container_id: str, window: float) -> BaseModel | None:
+        with self.cycle.lock:
+            state = self.cycle.state
+            row = None if state is None else _find(state.snapshot.identities, container_id)
+            if state is None or row is None:
+                return None
+            return build_profile(row, state, self.cycle.history, self._config, window)
+
+
+def _find(identities: tuple[Identity, ...], container_id: str) -> int | None:
+    """Return the row of the id, or of the only id that begins with at least 12 given digits."""
+    rows = [row for row, who in enumerate(identities) if who.container_id == container_id]
+    if not rows and len(container_id) >= _SHORTEST_PREFIX:
+        rows = [row for row, who in enumerate(identities) if who.container_id.startswith(container_id)]
+    return rows[0] if len(rows) == 1 else None
