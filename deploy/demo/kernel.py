@@ -22,6 +22,23 @@ class LimitFiles:
         """Return the limit in cores or bytes, None where none is set."""
         return _cpu_limit(self.cpu) if resource == "cpu" else _memory_limit(self.memory)
 
+    def memory_used(self) -> float:
+        """Return the bytes charged to the container."""
+        name = "memory.current" if self.memory.name == "memory.max" else "memory.usage_in_bytes"
+        return float((self.memory.parent / name).read_text())
+
+    def throttled(self) -> tuple[int, int]:
+        """Return (periods, throttled periods) since the container began."""
+        lines = (self.cpu.parent / "cpu.stat").read_text().splitlines()
+        stat = {key: int(value) for key, value in (line.split() for line in lines)}
+        return stat["nr_periods"], stat["nr_throttled"]
+
+
+def raw_limit(file: Path) -> int | str:
+    """Return what the file holds, as a number where it is one."""
+    text = file.read_text().strip()
+    return int(text) if text.lstrip("-").isdigit() else text
+
 
 def limit_files(pid: int) -> LimitFiles:
     """Return the limit files of the cgroup that process ``pid`` is in."""

@@ -19,7 +19,7 @@ from deploy.demo.configs import Files, Pace, write_configs
 from deploy.demo.containers import Containers
 from deploy.demo.ports import choose_addresses
 from deploy.setup.builds import CADVISOR, VENV
-from deploy.setup.engine import start_engine, stop_engine
+from deploy.setup.engine import engine_answers, start_engine, stop_engine
 from deploy.setup.shell import SetupError
 
 _READY_SECONDS = 60.0
@@ -68,7 +68,8 @@ class Stack:
     def stop(self) -> None:
         """Stop all parts, remove all containers and the image, and Docker if it was started here."""
         self.stop_parts()
-        self.containers.remove_all()
+        if engine_answers():
+            self.containers.remove_all()
         stop_engine(self.run)
 
     def stop_parts(self) -> None:
