@@ -42,8 +42,8 @@ class Leak:
 def find(window: Window) -> Leak:
     """Return the belief in a leak per container: the best over stretches of growing length.
 
-    A stretch that starts before the growth sees a bend, a shorter one does not; so trying lengths that grow by half
-    finds the change point to within that factor. The weakest of the conditions is the score.
+    A stretch that starts before the growth sees it bend upwards, a shorter one sees it straight; so trying lengths
+    that grow by half finds the change point to within that factor. The weakest of the conditions is the score.
     """
     memory = window.signals[:, COLUMN["memory"], :]
     memory = hide_youth(memory, window.started, window.end, window.step, WARM_UP)
@@ -89,13 +89,16 @@ def _judge(memory: Numbers, before: Numbers, limit: Numbers, step: float) -> tup
         ramp(agreement, 0.7, 0.95),
         ramp(growth / np.maximum(noise, 1.0), 3.0, 6.0),
         ramp(bend + doubt, 0.3, 0.6),
+        ramp(bend - doubt, 1.8, 1.35),
         ramp(_largest_jump(levels), 0.6, 0.4),
         _novelty(level, before, growth, limit),
         _size(growth, limit),
         ramp(left, *HORIZON),
         ramp(memory.shape[1] * step / np.clip(left / EVIDENCE, LEAST_SECONDS, MOST_SECONDS), 0.6, 1.0),
     )
-    seen = np.isfinite(levels).all(axis=1) & (np.isfinite(memory).sum(axis=1) >= LEAST_SAMPLES // 2)
+    # A drop shows in the last samples long before it moves the last block's median.
+    lasting = median(memory[:, -3:]) >= levels[:, -2] - 2 * noise
+    seen = lasting & np.isfinite(levels).all(axis=1) & (np.isfinite(memory).sum(axis=1) >= LEAST_SAMPLES // 2)
     return np.where(seen, np.minimum.reduce(conditions), 0.0), pace, left
 
 
@@ -114,11 +117,11 @@ def _noise(blocks: Numbers, levels: Numbers, slope: Numbers) -> Numbers:
 
 
 def _bend(levels: Numbers, noise: Numbers) -> tuple[Numbers, Numbers]:
-    """Return the later half's growth over the earlier half's, and the standard error of that."""
+    """Return the later half's growth over the earlier half's (a straight line: 1), and the standard error of that."""
     early = levels[:, 3] - levels[:, 0]
     late = levels[:, 7] - levels[:, 4]
     with np.errstate(invalid="ignore", divide="ignore"):
-        bend = np.where(early > 0, late / early, np.where(late > 0, 1.0, 0.0))
+        bend = np.where(early > 0, late / early, np.where(late > 0, np.inf, 0.0))
         doubt = np.where(early > 0, 1.5 * noise / early, 0.0)
     return bend, np.minimum(doubt, 0.3)
 
