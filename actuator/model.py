@@ -51,18 +51,6 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Alert:
-    """One alert of a delivery, validated."""
-
-    fingerprint: str
-    name: str
-    firing: bool
-    starts_at: str
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-
-
-@dataclass(frozen=True)
 class Order:
     """One wish for one (container, resource, intent), open while its alert fires."""
 
@@ -253,78 +241,3 @@ class StepOutcome:
     after_raw: str = ""
     error: str = ""
     """Why it is not done; empty where it is."""
-
-
-@dataclass(frozen=True)
-class Wish:
-    """What one alert asks for, read from its labels."""
-
-    target: Target
-    resource: str
-    intent: Intent
-    severity: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Reading:
-    """An alert, and what was made of it: a wish, a refusal, or None where it asks for nothing."""
-
-    alert: Alert
-    result: Wish | Refusal | None
-
-
-@dataclass(frozen=True)
-class Delivery:
-    """One body that Alertmanager posted, validated."""
-
-    receiver: str
-    group_key: str
-    alerts: tuple[Alert, ...]
-    truncated: int
-    """Alerts that Alertmanager left out."""
-
-
-class Origin(StrEnum):
-    """What led to a decision."""
-
-    ORDER = "order"
-    TTL = "ttl"  # a throttle's or a reservation's time was over
-    CALM = "calm"  # a throttle's cause has been gone for a while
-    RESTORE = "restore"  # a person asked for the owner's limits
-
-
-@dataclass(frozen=True)
-class StepRecord:
-    """A step as the ledger keeps it."""
-
-    id: int
-    order_id: int
-    target: Target
-    step: Step
-    state: StepState
-    origin: Origin
-    starts: int
-    """How often it was begun; more than once only after a crash."""
-
-
-@dataclass(frozen=True)
-class ThrottleRecord:
-    """A throttle in force, and what its loosening needs to know."""
-
-    throttle: Throttle
-    order_id: int
-    calm_since: float | None
-    """Since when fresh queries say that the cause is gone; None while it is not."""
-
-
-@dataclass(frozen=True)
-class Held:
-    """A limit that this system has changed."""
-
-    target: Target
-    resource: str
-    owner_limit: float | None
-    current: float | None
-    order_id: int
-    """The order that touched it first."""

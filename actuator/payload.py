@@ -3,30 +3,29 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Any
 
-from actuator.model import Alert, Delivery
+from actuator.records import Alert, Delivery
 
 _MOST_TRUNCATED = 1_000_000
 
 
-class BadPayload(ValueError):
+class PayloadError(ValueError):
     """What is wrong with the body, and where."""
 
 
 def parse_delivery(body: bytes) -> Delivery:
-    """Return the delivery in ``body``; raise BadPayload."""
+    """Return the delivery in ``body``; raise PayloadError."""
     try:
         document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise BadPayload(f"is not JSON: {error}") from error
+        raise PayloadError(f"is not JSON: {error}") from error
     if not isinstance(document, dict):
-        raise BadPayload(f"is a JSON {type(document).__name__}, not an object")
+        raise PayloadError(f"is a JSON {type(document).__name__}, not an object")
     if str(document.get("version", "4")) != "4":
-        raise BadPayload(f"version: is {_text(document['version'])!r}; only version 4 is understood")
+        raise PayloadError(f"version: is {_text(document['version'])!r}; only version 4 is understood")
     alerts = document.get("alerts")
     if not isinstance(alerts, list):
-        raise BadPayload("alerts: is no list")
+        raise PayloadError("alerts: is no list")
     group_status = _text(document.get("status", "firing"))
     return Delivery(
         receiver=_text(document.get("receiver", "")),
@@ -36,11 +35,11 @@ def parse_delivery(body: bytes) -> Delivery:
     )
 
 
-def _alert(place: str, entry: Any, group_status: str) -> Alert:
+def _alert(place: str, entry: object, group_status: str) -> Alert:
     if not isinstance(entry, dict):
-        raise BadPayload(f"{place}: is no object")
+        raise PayloadError(f"{place}: is no object")
     if "labels" not in entry:
-        raise BadPayload(f"{place}.labels: is missing")
+        raise PayloadError(f"{place}.labels: is missing")
     labels = _texts(f"{place}.labels", entry["labels"])
     return Alert(
         fingerprint=_text(entry.get("fingerprint") or _fingerprint(labels)),
@@ -53,13 +52,13 @@ def _alert(place: str, entry: Any, group_status: str) -> Alert:
     )
 
 
-def _texts(place: str, value: Any) -> Mapping[str, str]:
+def _texts(place: str, value: object) -> Mapping[str, str]:
     if not isinstance(value, dict):
-        raise BadPayload(f"{place}: is no object")
+        raise PayloadError(f"{place}: is no object")
     return {_text(name): _text(content) for name, content in value.items()}
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Return ``value`` as text that every store takes: JSON may carry halves of surrogate pairs."""
     text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
     return text.encode("utf-8", "replace").decode()
@@ -70,7 +69,7 @@ def _fingerprint(labels: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(labels, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _truncated(value: Any) -> int:
+def _truncated(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         return 0
     return min(max(value, 0), _MOST_TRUNCATED)

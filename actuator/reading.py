@@ -1,6 +1,7 @@
 """What an alert's labels ask for."""
 
-from actuator.model import Alert, Intent, Reading, Refusal, Target, Wish
+from actuator.model import Intent, Refusal, Target
+from actuator.records import Alert, Reading, Wish
 
 WATCHDOG = "CppWatchdog"
 

@@ -11,7 +11,7 @@ class Observer(Protocol):
     def observe(self, order: Order, at: float) -> Observation:
         """Return what Prometheus says of the order's container at epoch seconds ``at``.
 
-        A Prometheus that cannot be reached gives ``reachable`` False, ``sample_age`` infinite and ``firing`` False.
+        A Prometheus that cannot be reached gives a ``problem``, ``sample_age`` infinite and ``firing`` False.
         """
 
 

@@ -4,10 +4,11 @@ import sqlite3
 from math import inf, isclose
 
 from actuator.ledger.rows import held_of, key, reservation_of, throttle_of
-from actuator.model import Allocation, Held, Origin, Reservation, StepRecord, StepState, Target, ThrottleRecord
+from actuator.model import Allocation, Reservation, StepState, Target
+from actuator.records import Held, Origin, StepRecord, ThrottleRecord
 
 _RELAPSE_WINDOW = 3600.0
-_ROUNDING = 0.02
+_ROUNDING = 0.01
 
 
 def remember_owner(connection: sqlite3.Connection, record: StepRecord) -> None:
@@ -23,6 +24,8 @@ def remember_owner(connection: sqlite3.Connection, record: StepRecord) -> None:
 def apply_effects(connection: sqlite3.Connection, record: StepRecord, state: StepState, at: float) -> None:
     """Bring the ledger in line with a step that has ended."""
     where = (key(record.target), record.step.resource)
+    if state not in (StepState.DONE, StepState.REVERTED, StepState.FAILED):
+        return
     if record.step.kind == "set_limit":
         _limit_set(connection, record, state, at)
     elif state is StepState.DONE and record.step.kind == "reserve":

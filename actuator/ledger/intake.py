@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from actuator.ledger import journal
 from actuator.ledger.orders import NewOrder, close_order, insert_order, state_of
 from actuator.ledger.rows import key
-from actuator.model import Alert, Delivery, OrderState, Reading, Refusal, Target, Wish
+from actuator.model import OrderState, Refusal, Target
+from actuator.records import Alert, Delivery, Reading, Wish
 
 
 def record_delivery(connection: sqlite3.Connection, delivery: Delivery, readings: Sequence[Reading], at: float) -> None:

@@ -4,7 +4,8 @@ import json
 import sqlite3
 
 from actuator.ledger.rows import key, step_of
-from actuator.model import Intent, Origin, Plan, Refusal, Step, StepOutcome, StepRecord, StepState, Target
+from actuator.model import Intent, Plan, Refusal, Step, StepOutcome, StepState, Target
+from actuator.records import Origin, StepRecord
 
 RESTORE = "restore"
 """The intent of what a person gives back by hand."""
@@ -97,9 +98,9 @@ def cancel_planned(connection: sqlite3.Connection, order_id: int, at: float) -> 
         _count_action(connection, order_id, StepState.CANCELLED)
 
 
-def started_steps(connection: sqlite3.Connection) -> list[StepRecord]:
-    """Return the steps that were begun and not ended, oldest first."""
-    rows = connection.execute("SELECT * FROM steps WHERE state = 'started' ORDER BY id")
+def steps_in(connection: sqlite3.Connection, state: StepState) -> list[StepRecord]:
+    """Return the steps in ``state``, oldest first."""
+    rows = connection.execute("SELECT * FROM steps WHERE state = ? ORDER BY id", (state,))
     return [step_of(row) for row in rows]
 
 

@@ -6,22 +6,17 @@ from typing import Any, Protocol
 
 from actuator.model import (
     Allocation,
-    Delivery,
-    Held,
     Memory,
     Order,
     OrderState,
-    Origin,
     OwnerLimits,
     Plan,
-    Reading,
     Refusal,
     Reservation,
     StepOutcome,
-    StepRecord,
     Target,
-    ThrottleRecord,
 )
+from actuator.records import Delivery, Held, Origin, Reading, StepRecord, ThrottleRecord
 
 
 class Ledger(Protocol):
@@ -74,6 +69,9 @@ class Ledger(Protocol):
 
     def interrupted(self) -> list[StepRecord]:
         """Return the steps that were begun and not ended."""
+
+    def planned(self) -> list[StepRecord]:
+        """Return the steps that were not begun."""
 
     def note_allocation(self, target: Target, allocation: Allocation, at: float) -> None:
         """Compare what is in force with what this system left, and take a difference for the owner's new wish."""

@@ -4,20 +4,8 @@ import json
 import sqlite3
 from dataclasses import astuple
 
-from actuator.model import (
-    Held,
-    Intent,
-    Order,
-    OrderState,
-    Origin,
-    Reservation,
-    Step,
-    StepRecord,
-    StepState,
-    Target,
-    Throttle,
-    ThrottleRecord,
-)
+from actuator.model import Intent, Order, OrderState, Reservation, Step, StepState, Target, Throttle
+from actuator.records import Held, Origin, StepRecord, ThrottleRecord
 
 
 def key(target: Target) -> str:

@@ -11,22 +11,18 @@ from actuator.ledger.locks import acting_lock
 from actuator.ledger.retention import prune
 from actuator.model import (
     Allocation,
-    Delivery,
-    Held,
     Memory,
     Order,
     OrderState,
-    Origin,
     OwnerLimits,
     Plan,
-    Reading,
     Refusal,
     Reservation,
     StepOutcome,
-    StepRecord,
+    StepState,
     Target,
-    ThrottleRecord,
 )
+from actuator.records import Delivery, Held, Origin, Reading, StepRecord, ThrottleRecord
 
 
 class SqliteLedger:
@@ -116,7 +112,12 @@ class SqliteLedger:
     def interrupted(self) -> list[StepRecord]:
         """See Ledger."""
         with self._read() as connection:
-            return journal.started_steps(connection)
+            return journal.steps_in(connection, StepState.STARTED)
+
+    def planned(self) -> list[StepRecord]:
+        """See Ledger."""
+        with self._read() as connection:
+            return journal.steps_in(connection, StepState.PLANNED)
 
     def note_allocation(self, target: Target, allocation: Allocation, at: float) -> None:
         """See Ledger."""

@@ -1,0 +1,76 @@
+"""Carry out a plan: record, act, record. Nothing is done to a container outside of this module and recovery."""
+
+from collections.abc import Callable, Sequence
+
+import structlog
+
+from actuator.ledger.protocol import Ledger
+from actuator.model import Refusal, StepOutcome, StepState
+from actuator.records import StepRecord
+from actuator.seams import Executor
+
+Check = Callable[[], Refusal | None]
+
+_log = structlog.get_logger(__name__)
+
+
+class Carrier:
+    """Takes recorded steps through the executor and the ledger, one after the other."""
+
+    def __init__(self, ledger: Ledger, executor: Executor, clock: Callable[[], float]) -> None:
+        self._ledger, self._executor, self._clock = ledger, executor, clock
+
+    def carry_out(self, records: Sequence[StepRecord], check: Check | None = None) -> Refusal | None:
+        """Do the steps in order, asking ``check`` before each; the first that is not DONE cancels the rest.
+
+        Return the refusal of ``check`` that stopped it, if one did.
+        """
+        for record in records:
+            refusal = check() if check else None
+            if refusal is not None or not self._do(record):
+                self._ledger.cancel_planned(record.order_id, self._clock())
+                return refusal
+        return None
+
+    def pretend(self, records: Sequence[StepRecord]) -> None:
+        """Record the steps as DRY_RUN."""
+        for record in records:
+            self._end(record, StepOutcome(StepState.DRY_RUN))
+
+    def finish(self, record: StepRecord) -> StepState:
+        """Finish a step that a crash interrupted, once more and no more than that."""
+        self._ledger.begin_again(record)
+        return self._end(record, self._executor.resume(record.target, record.step))
+
+    def finish_in_ledger(self, record: StepRecord) -> StepState:
+        """Finish an interrupted step that concerns the ledger only: its effect is written with its end."""
+        return self._end(record, StepOutcome(StepState.DONE))
+
+    def give_up(self, record: StepRecord, state: StepState, why: str) -> None:
+        """End an interrupted step without touching anything."""
+        self._end(record, StepOutcome(state, error=why))
+
+    def _do(self, record: StepRecord) -> bool:
+        if not self._ledger.begin_step(record, self._clock()):
+            return False
+        if record.step.kind == "set_limit":
+            outcome = self._executor.apply(record.target, record.step)
+        else:
+            outcome = StepOutcome(StepState.DONE)
+        return self._end(record, outcome) is StepState.DONE
+
+    def _end(self, record: StepRecord, outcome: StepOutcome) -> StepState:
+        self._ledger.end_step(record, outcome, self._clock())
+        log = _log.error if outcome.state is StepState.FAILED else _log.info
+        log(
+            "step",
+            order=record.order_id,
+            container=record.target.container,
+            kind=record.step.kind,
+            resource=record.step.resource,
+            before=record.step.before,
+            after=record.step.after,
+            state=str(outcome.state),
+            error=outcome.error,
+        )
+        return outcome.state

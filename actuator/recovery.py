@@ -1,0 +1,83 @@
+"""What a crash left behind: a step begun and not ended is looked up in the kernel, and never done twice."""
+
+from collections.abc import Callable
+
+import structlog
+
+from actuator.carry import Carrier
+from actuator.ledger.effects import same_limit
+from actuator.ledger.protocol import Ledger
+from actuator.model import OrderState, StepState
+from actuator.platforms.errors import GoneError, PlatformError
+from actuator.platforms.protocol import Platform
+from actuator.records import Origin, StepRecord
+from actuator.truth import Truth
+
+_log = structlog.get_logger(__name__)
+
+
+class Recovery:
+    """Ends the steps of a process that died."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        platform: Platform,
+        carrier: Carrier,
+        truth: Truth,
+        clock: Callable[[], float],
+        dry_run: bool,
+    ) -> None:
+        self._ledger, self._platform, self._carrier = ledger, platform, carrier
+        self._truth, self._clock, self._dry_run = truth, clock, dry_run
+        self._told: set[int] = set()
+
+    def run(self) -> None:
+        """End every interrupted step, and cancel what was planned and never begun; orders are planned anew."""
+        if not self._ledger.interrupted() and not self._ledger.planned():
+            return
+        # Under the lock nothing is underway: what still looks unfinished belongs to a process that died.
+        with self._ledger.acting():
+            for record in self._ledger.interrupted():
+                self._end(record)
+            for order_id in {record.order_id for record in self._ledger.planned()}:
+                self._ledger.cancel_planned(order_id, self._clock())
+
+    def _end(self, record: StepRecord) -> None:
+        if record.id not in self._told:
+            self._told.add(record.id)
+            _log.warning("interrupted", order=record.order_id, container=record.target.container, step=record.id)
+        try:
+            state = self._settle(record)
+        except GoneError:
+            self._carrier.give_up(record, StepState.CANCELLED, "the container is gone")
+        except PlatformError:
+            return  # the next pass tries again
+        else:
+            if state is StepState.DONE:
+                self._carry_on(record)
+
+    def _settle(self, record: StepRecord) -> StepState:
+        step = record.step
+        if step.kind != "set_limit":
+            return self._carrier.finish_in_ledger(record)
+        done = same_limit(self._platform.kernel_value(record.target, step.resource).limit, step.after)
+        if done or (record.starts == 1 and self._still_wanted(record)):
+            return self._carrier.finish(record)
+        untouched = same_limit(self._platform.kernel_value(record.target, step.resource).limit, step.before)
+        state = StepState.CANCELLED if untouched else StepState.FAILED
+        self._carrier.give_up(record, state, "interrupted by a stop; its cause could not be confirmed afterwards")
+        return state
+
+    def _still_wanted(self, record: StepRecord) -> bool:
+        if record.origin is not Origin.ORDER:
+            return True
+        order = self._ledger.order(record.order_id)
+        if self._dry_run or order is None or order.state is not OrderState.OPEN:
+            return False
+        return self._truth.refusal(order) is None
+
+    def _carry_on(self, record: StepRecord) -> None:
+        """Do what only the ledger is concerned with: a raise that is in force must not keep its reservation."""
+        rest = [other for other in self._ledger.planned() if other.order_id == record.order_id]
+        self._carrier.carry_out([other for other in rest if other.step.kind != "set_limit"])
