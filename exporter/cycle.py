@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from exporter.assess import Assessor
+from exporter.assess.assessor import Assessor
 from exporter.assess.scores import Scores
 from exporter.config import Config
-from exporter.forecast import Forecast, Forecaster
+from exporter.forecast.forecaster import Forecast, Forecaster
 from exporter.history.signals import LEVELS, RESOURCES
 from exporter.history.snapshot import Snapshot
 from exporter.history.store import History

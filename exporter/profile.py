@@ -171,9 +171,10 @@ def _runtime(row: int, state: State, history: History, config: Config, window: f
     at = state.snapshot.at - config.interval * np.arange(past.shape[1] - 1, -1, -1)
     calls = history.followed()[row, :, -columns:]
     slots, names = state.snapshot.followed[row], state.snapshot.syscalls.names
+    followed = [(names[call], slot) for slot, call in enumerate(slots.tolist()) if call >= 0]
     return RuntimeMetrics(
         **{key: _points(at, past[COLUMN[signal]]) for key, signal in _SEEN.items()},
-        api_call_frequency={names[call]: _points(at, calls[slot]) for slot, call in enumerate(slots.tolist()) if call >= 0},
+        api_call_frequency={name: _points(at, calls[slot]) for name, slot in followed},
     )
 
 

@@ -9,6 +9,7 @@ from math import isnan
 import structlog
 from pydantic import BaseModel
 
+from exporter.backfill import backfill
 from exporter.config import Config
 from exporter.cycle import Cycle, Readings
 from exporter.history.identity import Identity
@@ -30,6 +31,7 @@ class Exporter:
         self._config = config
         self._clock = clock
         self._stop = threading.Event()
+        self._backfilled = False
         self._sources = [HttpSource("cadvisor", config.sources.cadvisor, CADVISOR_WANTED)]
         if config.sources.probe is not None:
             self._sources.append(HttpSource("probe", config.sources.probe, PROBE_WANTED))
@@ -43,6 +45,9 @@ class Exporter:
         samples = {name: reading.samples for name, reading in readings.items()}
         states = tuple(self._state(source, readings[source.name], now) for source in self._sources)
         self.cycle.run(Readings(samples["cadvisor"], samples.get("probe")), states, now)
+        if not self._backfilled and samples["cadvisor"] is not None:
+            self._backfilled = True
+            backfill(self.cycle.history, self._config, now)
 
     def loop(self) -> None:
         """Turn once each interval until ``stop``; a turn that fails is logged and the next one tried."""

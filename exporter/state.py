@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.assess.scores import Scores
-from exporter.forecast.result import Forecast
+from exporter.forecast.forecaster import Forecast
 from exporter.history.snapshot import Snapshot
 from exporter.history.windows import Floats, Integers
 

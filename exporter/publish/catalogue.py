@@ -141,12 +141,6 @@ _SELF = (
     Metric("cpp_containers", "containers", "Containers followed", ()),
     Metric("cpp_series", "series", "Series served about containers", ()),
     Metric("cpp_dropped_series_total", "series", "Series left out to keep within bounds", ("source",), "counter"),
-    Metric(
-        "cpp_forecast_fitted_timestamp_seconds",
-        "seconds",
-        "When models were last trained, since the epoch; 0 before the first time",
-        (),
-    ),
 )
 
 CATALOGUE: Final[tuple[Metric, ...]] = (

@@ -27,6 +27,8 @@ class Series:
     """More labels, already written, such as ``direction="read"``."""
     row_labels: Sequence[str] | None = None
     """[rows], more labels that differ by row; None for none."""
+    digits: int = 9
+    """Significant digits; times need more than the rest."""
 
 
 @dataclass
@@ -42,8 +44,8 @@ class Page:
         rows = zip(self.identities, series.values.tolist(), strict=True)
         more = "," + series.labels if series.labels else ""
         if series.row_labels is None:
-            name = series.name
-            text = [f"{name}{{{who}{more}}} {value:.9g}" for who, value in rows if not isnan(value)]
+            name, form = series.name, f".{series.digits}g"
+            text = [f"{name}{{{who}{more}}} {value:{form}}" for who, value in rows if not isnan(value)]
         else:
             text = [
                 f"{series.name}{{{who}{more},{own}}} {value:.9g}"

@@ -57,5 +57,3 @@ def add_self(page: Page, state: State, config: Config, containers: int, dropped:
     page.add_one("cpp_dropped_series_total", state.snapshot.dropped, source="cadvisor")
     page.add_one("cpp_containers", containers)
     page.add_one("cpp_series", page.series)
-    fitted = 0.0 if state.forecast is None else state.forecast.fitted_at
-    page.add_one("cpp_forecast_fitted_timestamp_seconds", fitted)

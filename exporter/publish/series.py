@@ -77,7 +77,7 @@ def _allocation(state: State) -> Iterator[Series]:
     yield Series("cpp_memory_limit_bytes", snapshot.allocation.memory_limit)
     yield Series("cpp_memory_request_bytes", snapshot.allocation.memory_request)
     yield Series("cpp_oom_kills_total", snapshot.oom_kills)
-    yield Series("cpp_container_start_timestamp_seconds", snapshot.started)
+    yield Series("cpp_container_start_timestamp_seconds", snapshot.started, digits=15)
     info = [
         write_labels({"workload": who.workload, "tenant": who.tenant, "image": who.image, "runtime": who.runtime})
         for who in snapshot.identities

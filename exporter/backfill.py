@@ -1,0 +1,70 @@
+"""Past use from Prometheus → the forecast's history, once, so that a restart forgets nothing."""
+
+import time
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from exporter.config import BackfillConfig, Config
+from exporter.history.store import History
+from exporter.sources.prometheus import HistoryUnavailableError, fetch_labelled
+
+_log = structlog.get_logger(__name__)
+
+_QUERIES = (
+    "avg_over_time(cpp_cpu_usage_cores{which}[{step}])",
+    "max_over_time(cpp_memory_working_set_bytes{which}[{step}])",
+    "sum without (direction) (avg_over_time(cpp_disk_io_bytes_per_second{which}[{step}]))",
+    "sum without (direction) (avg_over_time(cpp_network_io_bytes_per_second{which}[{step}]))",
+    "max_over_time(cpp_file_descriptors{which}[{step}])",
+    "max_over_time(cpp_threads{which}[{step}])",
+)
+"""In the order of RESOURCES."""
+_THROTTLED = "max_over_time(cpp_cpu_throttled_ratio{which}[{step}]) > 0.05"
+
+
+def backfill(history: History, config: Config, now: float) -> int:
+    """Write what Prometheus knows of the containers that live ``now``; return the number of steps written.
+
+    Prometheus unreachable is logged and harmless: the history then starts empty.
+    """
+    source = config.sources.prometheus
+    if source is None or history.steps:
+        return 0
+    try:
+        past = _past(history, config, source, now)
+    except HistoryUnavailableError as error:
+        _log.warning("no past from Prometheus; starting empty", reason=str(error))
+        return 0
+    seen = np.flatnonzero(np.isfinite(past).any(axis=(0, 1)))
+    if not len(seen):
+        return 0
+    for column in range(seen[0], past.shape[2]):
+        held_back = np.isfinite(past[:, len(_QUERIES), column])
+        ceiling = np.where(held_back, past[:, 0, column], np.nan)
+        history.demand.write(
+            past[:, : len(_QUERIES), column], np.column_stack([ceiling, np.full_like(ceiling, np.nan)])
+        )
+    written: int = int(past.shape[2] - seen[0])
+    history.steps += 1
+    _log.info("past read from Prometheus", steps=written, containers=len(history.registry) - 1)
+    return written
+
+
+def _past(history: History, config: Config, source: BackfillConfig, now: float) -> NDArray[np.float32]:
+    """Return [rows, resources and throttled, steps], up to the last step that has ended."""
+    step = config.forecast.step
+    last = now // step * step
+    window = min(source.window, config.history.forecast_window)
+    start = last - window // step * step + step
+    past = np.full((len(history.registry), len(_QUERIES) + 1, round((last - start) / step) + 1), np.nan, np.float32)
+    which, deadline = f'{{node="{config.node}"}}', time.monotonic() + source.timeout
+    for index, query in enumerate((*_QUERIES, _THROTTLED)):
+        text = query.format(which=which, step=f"{step:g}s")
+        left = max(1.0, deadline - time.monotonic())
+        for labels, (stamps, values) in fetch_labelled(source.url, text, (start, last), step, left):
+            row = history.registry.row(labels.get("container_id", ""))
+            if row is not None:
+                past[row, index, np.round((stamps - start) / step).astype(np.intp)] = values
+    return past

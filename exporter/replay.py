@@ -1,0 +1,92 @@
+"""The command ``replay``: score a recording through the same code as ``run``."""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from exporter.assess.scores import INTERFERENCE, Scores
+from exporter.config import Config, ThresholdsConfig, load_config
+from exporter.cycle import Cycle, Readings
+from exporter.durations import parse_duration
+from exporter.history.identity import Identity
+from exporter.sources.replay import RecordingError, read_recording, steps
+
+HEADER = ["timestamp", "container", "score", "label", "value", "alarm"]
+_COLUMNS = 240
+_PLAIN = {
+    "cpp_cpu_burst_ratio": "cpu_burst",
+    "cpp_memory_leak_ratio": "memory_leak",
+    "cpp_network_flood_ratio": "network_flood",
+    "cpp_anomaly_ratio": "anomaly",
+    "cpp_security_risk_ratio": "security_risk",
+}
+
+
+def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``replay``."""
+    parser.add_argument("--input", required=True, type=Path, metavar="F", help="timestamp,container,metric,label,value")
+    parser.add_argument("--output", required=True, type=Path, metavar="O", help="where the scores go, as CSV")
+    parser.add_argument("--step", default=1.0, type=_duration, help="time between two scores (default 1s)")
+    parser.add_argument("--learn", default=180.0, type=_duration, help="how long behaviour is learned (default 3m)")
+
+
+def replay_command(options: argparse.Namespace) -> int:
+    """Run ``replay``; return the exit code."""
+    config = _config(load_config(options.config), options.step, options.learn)
+    cycle, count = Cycle(config), 0
+    try:
+        with options.output.open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(HEADER)
+            for now, samples in steps(read_recording(options.input), options.step):
+                snapshot, scores = cycle.learn(Readings(samples, samples), now)
+                writer.writerows(_rows(now, snapshot.identities, scores, config.assess.thresholds))
+                count += 1
+    except (RecordingError, OSError) as error:
+        print(f"cpp-exporter: {error}", file=sys.stderr)  # noqa: T201
+        return 2
+    print(f"{count} steps scored")  # noqa: T201
+    return 0
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _config(config: Config, step: float, learn: float) -> Config:
+    """Return ``config`` at the recording's step, with as many columns of past as a live exporter has."""
+    changed = {
+        "interval": step,
+        "history": config.history.model_copy(update={"window": _COLUMNS * step}),
+        "forecast": config.forecast.model_copy(update={"step": max(step, config.forecast.step)}),
+        "assess": config.assess.model_copy(update={"learn": learn}),
+    }
+    return config.model_copy(update=changed)
+
+
+def _rows(
+    now: float, identities: tuple[Identity, ...], scores: Scores, thresholds: ThresholdsConfig
+) -> Iterator[tuple[object, ...]]:
+    for row, who in enumerate(identities):
+        for name, score in _PLAIN.items():
+            value = float(getattr(scores, score)[row])
+            yield _row(now, who, name, "", value, getattr(thresholds, score))
+        for index, resource in enumerate(INTERFERENCE):
+            suffered = float(scores.suffered[row, index])
+            yield _row(
+                now, who, "cpp_interference_suffered_ratio", resource, suffered, thresholds.interference_suffered
+            )
+            caused = float(np.nan_to_num(scores.caused[row, index]).max())
+            yield _row(now, who, "cpp_interference_caused_ratio", resource, caused, thresholds.interference_caused)
+
+
+def _row(now: float, who: Identity, score: str, label: str, value: float, threshold: float) -> tuple[object, ...]:
+    known = 0.0 if np.isnan(value) else value
+    return (f"{now:.3f}".rstrip("0").rstrip("."), who.container, score, label, f"{known:.6g}", int(known > threshold))

@@ -1,0 +1,96 @@
+"""Recordings of samples → what the sources would have served, step by step."""
+
+import csv
+import gzip
+import hashlib
+import lzma
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import numpy as np
+
+from exporter.sources.exposition import Family, Samples
+from exporter.sources.families import CONNECTIONS, SYSCALLS
+
+HEADER = ["timestamp", "container", "metric", "label", "value"]
+_LABEL_NAMES = {SYSCALLS: "syscall", CONNECTIONS: "protocol"}
+
+
+class RecordingError(Exception):
+    """One line that names the file, the line and the remedy."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One sample of a recording."""
+
+    timestamp: float
+    container: str
+    metric: str
+    label: str
+    value: float
+
+
+def read_recording(path: Path) -> Iterator[Row]:
+    """Yield the rows of a CSV file (.gz and .xz too), in the order of time; raise RecordingError."""
+    try:
+        with _open(path) as file:
+            yield from _rows(path, csv.reader(file))
+    except (OSError, lzma.LZMAError, EOFError, UnicodeDecodeError) as error:
+        raise RecordingError(f"{path}: cannot be read ({error}); give a CSV file, plain, .gz or .xz") from error
+
+
+def _open(path: Path) -> IO[str]:
+    if path.suffix == ".gz":
+        return gzip.open(path, "rt", newline="")
+    if path.suffix == ".xz":
+        return lzma.open(path, "rt", newline="")
+    return path.open(newline="")
+
+
+def _rows(path: Path, lines: Iterator[list[str]]) -> Iterator[Row]:
+    header = next(lines, [])
+    if header != HEADER:
+        raise RecordingError(f"{path}: line 1: columns are {','.join(header)!r}; write {','.join(HEADER)}")
+    before = -np.inf
+    for number, cells in enumerate(lines, 2):
+        try:
+            row = Row(float(cells[0]), cells[1], cells[2], cells[3], float(cells[4]))
+        except (ValueError, IndexError) as error:
+            raise RecordingError(f"{path}: line {number}: {','.join(cells)!r} is no sample ({error})") from error
+        if row.timestamp < before:
+            raise RecordingError(f"{path}: line {number}: goes back in time; sort the file by timestamp")
+        before = row.timestamp
+        yield row
+
+
+def steps(rows: Iterable[Row], step: float) -> Iterator[tuple[float, Samples]]:
+    """Yield the end of each step and the newest samples until then, as a source would have served them."""
+    served: dict[str, dict[bytes, tuple[float, float]]] = {}
+    end: float | None = None
+    for row in rows:
+        while end is not None and row.timestamp > end:
+            yield end, _samples(served)
+            end = round(end + step, 6)
+        if end is None:
+            end = np.ceil(row.timestamp / step) * step
+        served.setdefault(row.metric, {})[_key(row)] = (row.value, row.timestamp)
+    if end is not None:
+        yield end, _samples(served)
+
+
+def _key(row: Row) -> bytes:
+    """Write the labels as cAdvisor would; the id is made from the name, since recordings have none."""
+    digest = hashlib.sha256(row.container.encode()).hexdigest()
+    label = f',{_LABEL_NAMES.get(row.metric, "device")}="{row.label}"' if row.label else ""
+    return f'{{id="/docker/{digest}",name="{row.container}"{label}}}'.encode()
+
+
+def _samples(served: dict[str, dict[bytes, tuple[float, float]]]) -> Samples:
+    samples = {}
+    for metric, series in served.items():
+        values, stamps = np.array(list(series.values())).T
+        samples[metric] = Family(list(series), values, stamps)
+    return samples
