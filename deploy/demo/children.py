@@ -4,7 +4,6 @@ import contextlib
 import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import requests
 
-from deploy.setup.shell import SetupError
+from deploy.setup.shell import SetupError, spawn
 
 _TERM_SECONDS = 10.0
 
@@ -28,18 +27,9 @@ class Child:
 
 
 def start_child(name: str, command: Sequence[object], log: Path) -> Child:
-    """Start ``command`` in a process group of its own, with its output in ``log``."""
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            [str(part) for part in command],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            # Ctrl-C reaches only us, so that the parts are stopped in order.
-            start_new_session=True,
-        )
-    return Child(name, process.pid, _start_ticks(process.pid) or 0)
+    """Start ``command`` in a session of its own, with its output in ``log``."""
+    pid = spawn(command, log)
+    return Child(name, pid, _start_ticks(pid) or 0)
 
 
 def is_running(child: Child) -> bool:

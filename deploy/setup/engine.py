@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from deploy.setup.shell import SetupError, say
+from deploy.setup.shell import SetupError, say, spawn
 from deploy.setup.stamps import BUILD
 
 _START_SECONDS = 60.0
@@ -33,13 +33,12 @@ def start_engine(owner: str) -> bool:
     say("engine: no Docker daemon answers; starting dockerd")
     Path("/var/run/docker.pid").unlink(missing_ok=True)
     log = BUILD / "engine/dockerd.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
-        child = subprocess.Popen([daemon], stdout=output, stderr=subprocess.STDOUT, start_new_session=True)
-    _owner_file(owner).write_text(str(child.pid))
+    log.unlink(missing_ok=True)
+    pid = spawn([daemon], log)
+    _owner_file(owner).write_text(str(pid))
     deadline = time.monotonic() + _START_SECONDS
     while not engine_answers():
-        if child.poll() is not None or time.monotonic() > deadline:
+        if not _is_dockerd(pid) or time.monotonic() > deadline:
             tail = "\n".join(log.read_text(errors="replace").splitlines()[-5:])
             raise SetupError(f"dockerd did not come up; the end of {log}:\n{tail}")
         time.sleep(0.5)

@@ -1,6 +1,7 @@
 """Running programs, and telling the person who waits."""
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -43,3 +44,22 @@ def run_logged(
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
         raise SetupError(f"{what} failed (exit {done.returncode}); the end of {log}:\n{tail}")
     say(f"setup: {what}: done in {time.monotonic() - began:.0f} s")
+
+
+def spawn(command: Sequence[object], log: Path) -> int:
+    """Start a program that outlives this one, in a session of its own, its output added to ``log``; return its id.
+
+    Ctrl-C reaches only us, so that parts are stopped in order.
+    """
+    program = shutil.which(str(command[0]))
+    if program is None:
+        raise SetupError(f"{command[0]} is not there; run: make setup")
+    log.parent.mkdir(parents=True, exist_ok=True)
+    append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+    streams = [
+        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+        (os.POSIX_SPAWN_OPEN, 1, str(log), append, 0o644),
+        (os.POSIX_SPAWN_DUP2, 1, 2),
+    ]
+    words = [str(part) for part in command]
+    return os.posix_spawn(program, words, os.environ, file_actions=streams, setsid=True)
