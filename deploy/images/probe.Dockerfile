@@ -22,7 +22,7 @@ LABEL org.opencontainers.image.title="cpp-probe" \
 RUN apt-get update && apt-get install -y --no-install-recommends python3 bpftrace && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/cpp /opt/cpp
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-# Loading kernel programs asks for root and a privileged container; nothing is analysed here for that reason.
+# Loading kernel programs asks for root with CAP_SYS_ADMIN; nothing is analysed here for that reason.
 USER 0:0
 EXPOSE 17901
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
