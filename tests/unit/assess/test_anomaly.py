@@ -1,0 +1,91 @@
+from collections.abc import Callable
+
+import numpy as np
+
+from exporter.assess.anomaly import Anomalies
+from exporter.assess.behaviour import Behaviour
+from exporter.history.windows import Window
+
+MakeWindow = Callable[..., Window]
+LEVELS = {"cpu": 0.3, "memory": 2e8, "network_io": 2e6, "threads": 20.0, "connections": 10.0, "file_opens": 30.0}
+
+
+def _usual(rows: int = 1, width: int = 240) -> dict[str, np.ndarray]:
+    noise = np.random.default_rng(6)
+    return {name: level * noise.normal(1, 0.1, (rows, width)) for name, level in LEVELS.items()}
+
+
+def _score(window: Window, departure: float = 0.0) -> np.ndarray:
+    return Anomalies(300.0).assess(window, np.full(len(window.lives), departure)).score
+
+
+def test_a_container_that_behaves_as_ever_is_no_anomaly(make_window: MakeWindow) -> None:
+    assert _score(make_window(step=15.0, **_usual(rows=50))).max() < 0.3
+
+
+def test_two_signals_far_from_their_past_are_an_alarm_and_one_is_not(make_window: MakeWindow) -> None:
+    series = _usual()
+    series["connections"][:, -2:] = 200.0
+    assert 0.4 < _score(make_window(step=15.0, **series))[0] < 0.8
+    series["threads"][:, -2:] = 300.0
+    assert _score(make_window(step=15.0, **series))[0] >= 0.8
+
+
+def test_a_sudden_silence_is_an_anomaly(make_window: MakeWindow) -> None:
+    series = _usual()
+    for name in ("cpu", "network_io", "connections"):
+        series[name][:, -2:] = 0.0
+    assert _score(make_window(step=15.0, **series))[0] > 0.6
+
+
+def test_a_strange_mix_of_calls_adds_to_another_signal(make_window: MakeWindow) -> None:
+    series = _usual()
+    series["threads"][:, -2:] = 300.0
+    assert _score(make_window(step=15.0, **series), departure=1.0)[0] >= 0.8
+
+
+def test_a_rhythm_is_no_anomaly_at_its_next_beat(make_window: MakeWindow) -> None:
+    series = _usual()
+    beats = np.arange(240) % 10 < 2
+    for name in ("cpu", "network_io", "connections"):
+        series[name][:, beats] *= 8
+    assert beats[-10:].any()
+    for late in range(1, 11):
+        shifted = {name: values[:, :-late] for name, values in series.items()}
+        assert _score(make_window(step=15.0, **shifted))[0] < 0.5
+
+
+def test_without_enough_past_nothing_is_strange(make_window: MakeWindow) -> None:
+    series = _usual(width=15)
+    series["cpu"][:, -1] = series["threads"][:, -1] = 1000.0
+    assert _score(make_window(step=15.0, **series))[0] == 0
+
+
+def test_a_fresh_replica_is_judged_by_the_past_of_its_workload(make_window: MakeWindow) -> None:
+    anomalies = Anomalies(300.0)
+    anomalies.assess(make_window(step=15.0, lives=[1], workloads=[5], **_usual()), np.zeros(1))
+    series = _usual(width=4)
+    same = make_window(step=15.0, lives=[2], workloads=[5], **series)
+    assert anomalies.assess(same, np.zeros(1)).score[0] < 0.3
+    other = {name: 30 * values for name, values in series.items()}
+    strange = make_window(step=15.0, lives=[3], workloads=[5], **other)
+    assert anomalies.assess(strange, np.zeros(1)).score[0] >= 0.8
+    unrelated = make_window(step=15.0, lives=[4], workloads=[6], **other)
+    assert anomalies.assess(unrelated, np.zeros(1)).score[0] == 0
+
+
+def _conduct(make_window: MakeWindow, behaviour: Behaviour, rates: dict[str, float], cycles: int) -> float:
+    calls = {name: [rate] for name, rate in rates.items()}
+    for _ in range(cycles):
+        window = make_window(step=15.0, calls=calls)
+        departure = behaviour.observe(window, 15.0, np.ones(len(calls), dtype=bool)).departure[0]
+    return float(departure)
+
+
+def test_a_changed_mix_of_known_calls_departs_and_a_changed_volume_does_not(make_window: MakeWindow) -> None:
+    behaviour = Behaviour(300.0)
+    usual = {"read": 100.0, "write": 90.0, "connect": 10.0}
+    assert _conduct(make_window, behaviour, usual, 30) == 0
+    assert _conduct(make_window, behaviour, {name: 20 * rate for name, rate in usual.items()}, 1) < 0.1
+    assert _conduct(make_window, behaviour, {"read": 100.0, "write": 5.0, "connect": 400.0}, 1) > 0.8
+    assert _conduct(make_window, behaviour, {"read": 0.0, "write": 0.0, "connect": 2.0}, 1) == 0
