@@ -7,7 +7,7 @@ import time
 from types import FrameType
 
 from deploy.demo.narrator import Narrator
-from deploy.demo.show import DIRECTORY, RUN, demo_stack, show
+from deploy.demo.show import show
 from deploy.demo.stack import Stack
 from deploy.setup.shell import SetupError, say
 from deploy.setup.stamps import BUILD
@@ -16,13 +16,15 @@ from deploy.setup.stamps import BUILD
 def main() -> int:
     """Return 0 when every story was told, 1 when something was missing or could not start."""
     parser = argparse.ArgumentParser(prog="deploy.demo", description=__doc__)
+    parser.add_argument("--name", default="cpp-demo", help="names the containers and the directory under build/")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("up", help="run the demo").add_argument("--keep", action="store_true", help="leave it running")
     commands.add_parser("down", help="remove a demo that was left running")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _interrupt)
-    narrator = Narrator(RUN)
-    stack = demo_stack(narrator)
+    narrator = Narrator(options.name)
+    directory = BUILD / options.name.removeprefix("cpp-")
+    stack = Stack(run=options.name, directory=directory, node="demo", say=narrator.line)
     if options.command == "down":
         return _down(stack)
     return _up(stack, narrator, options.keep)
@@ -32,10 +34,11 @@ def _up(stack: Stack, narrator: Narrator, keep: bool) -> int:
     kept = False
     try:
         stack.prepare()
-        missing = show(stack, narrator, BUILD / "demo.json")
+        report = stack.directory.with_suffix(".json")
+        missing = show(stack, narrator, report)
         for what in missing:
             say(f"did not happen in time: {what}")
-        say(f"the same as data: {BUILD / 'demo.json'}; logs: {DIRECTORY}")
+        say(f"the same as data: {report}; logs: {stack.directory}")
         kept = keep
         if kept:
             _tell_addresses(stack)

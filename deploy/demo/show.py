@@ -13,18 +13,10 @@ from deploy.demo.stack import Stack
 from deploy.demo.story import Story
 from deploy.demo.workloads import Workload
 from deploy.setup.shell import say
-from deploy.setup.stamps import BUILD
 
-RUN = "cpp-demo"
-DIRECTORY = BUILD / "demo"
 _LONGEST_SECONDS = 330.0
 _LOOK_SECONDS = 0.5
 _ASK_SECONDS = 2.0
-
-
-def demo_stack(narrator: Narrator) -> Stack:
-    """Return the stack of the demo, not started."""
-    return Stack(run=RUN, directory=DIRECTORY, node="demo", say=narrator.line)
 
 
 def show(stack: Stack, narrator: Narrator, report: Path) -> list[str]:
@@ -34,7 +26,8 @@ def show(stack: Stack, narrator: Narrator, report: Path) -> list[str]:
         _add(stack, workload, files, narrator)
     stack.start()
     narrator.line("learning from what the containers do; alerts and actions follow")
-    story = Story(service=f"{RUN}-service", leak=f"{RUN}-leak", noise=f"{RUN}-noise", victim=f"{RUN}-victim")
+    service, leak, noise, victim = (f"{stack.run}-{name}" for name in ("service", "leak", "noise", "victim"))
+    story = Story(service, leak, noise, victim)
     _follow(stack, story, files, narrator)
     write_report(story, report)
     say("\n" + table(story) + "\n")
@@ -42,7 +35,7 @@ def show(stack: Stack, narrator: Narrator, report: Path) -> list[str]:
 
 
 def _add(stack: Stack, workload: Workload, files: dict[str, LimitFiles], narrator: Narrator) -> None:
-    name, files[f"{RUN}-{workload.name}"] = workloads.start(stack.containers, workload)
+    name, files[f"{stack.run}-{workload.name}"] = workloads.start(stack.containers, workload)
     narrator.line(f"{name}: {workload.tells}")
 
 
