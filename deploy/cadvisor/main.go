@@ -10,6 +10,7 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -50,7 +51,7 @@ func run(s settings) error {
 		return err
 	}
 	server := &http.Server{Addr: s.listen, Handler: routes(m), ReadHeaderTimeout: 10 * time.Second}
-	return server.ListenAndServe()
+	return fmt.Errorf("%w (another address: --listen)", server.ListenAndServe())
 }
 
 func newManager(s settings) (manager.Manager, error) {

@@ -1,0 +1,71 @@
+"""cpp-probe: count in the kernel what containers do, and serve it as Prometheus counters."""
+
+import argparse
+import logging
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+
+from waitress.server import create_server
+
+from exporter.probe import bpftrace
+from exporter.probe.cgroups import Hierarchy, HierarchyError, find_hierarchy
+from exporter.probe.logs import FORMATS, LEVELS, set_up_logging
+from exporter.probe.loop import count_forever, parse_interval
+from exporter.probe.probe import Probe
+from exporter.probe.render import Renderer
+from exporter.probe.syscalls import SyscallNames
+from exporter.probe.tally import Tally
+from exporter.probe.web import create_app
+
+_log = logging.getLogger(__name__)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until told to stop; return the exit code: 1 for a failure, 2 for bad input."""
+    options = _parser().parse_args(arguments)
+    set_up_logging(options.log_level, options.log_format)
+    signal.signal(signal.SIGTERM, _stop)
+    try:
+        hierarchy = Hierarchy(find_hierarchy(options.cgroup_root))
+        probe = Probe(hierarchy, Tally(bpftrace.MAP_KEYS), time.time)
+        _serve(options.listen, probe)
+        bpftrace.mount_tracefs()
+        count_forever(probe, options.interval)
+    except (HierarchyError, OSError) as error:
+        _log.error("%s", error)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="cpp-probe", description=__doc__)
+    parser.add_argument("--web.listen-address", dest="listen", default="127.0.0.1:17901", metavar="HOST:PORT")
+    parser.add_argument("--cgroup.root", dest="cgroup_root", type=Path, default=Path("/sys/fs/cgroup"), metavar="DIR")
+    parser.add_argument("--interval", type=parse_interval, default=1.0, help="how often the kernel's counts are read")
+    parser.add_argument("--log.level", dest="log_level", default="info", choices=LEVELS)
+    parser.add_argument("--log.format", dest="log_format", default="logfmt", choices=FORMATS)
+    return parser
+
+
+def _serve(listen: str, probe: Probe) -> None:
+    """Answer scrapes from threads of their own; the main thread is bpftrace's."""
+    app = create_app(probe, Renderer(SyscallNames()))
+    try:
+        server = create_server(app, listen=listen, threads=2, ident="cpp-probe")
+    except (OSError, ValueError) as error:
+        raise OSError(f"cannot listen on {listen}: {error}; another address: --web.listen-address") from error
+    threading.Thread(target=server.run, name="web", daemon=True).start()
+    _log.info("serving on %s", listen)
+
+
+def _stop(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,51 @@
+"""Keep bpftrace running."""
+
+import logging
+import re
+import time
+from typing import Never
+
+from exporter.probe import bpftrace
+from exporter.probe.probe import Probe
+from exporter.probe.stream import Said, parse
+
+_log = logging.getLogger(__name__)
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+_HARMLESS = "RLIMIT_MEMLOCK"
+
+
+def count_forever(probe: Probe, interval: float) -> Never:
+    """Feed the probe; when bpftrace ends, start it again after a pause that doubles while nothing improves."""
+    pause = _FIRST_PAUSE
+    while True:
+        started = time.monotonic()
+        reason = _count_once(probe, interval)
+        if time.monotonic() - started > _LONGEST_PAUSE:
+            pause = _FIRST_PAUSE
+        probe.ended()
+        _log.error("bpftrace ended (%s); starting it again in %g s", reason, pause)
+        time.sleep(pause)
+        pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def _count_once(probe: Probe, interval: float) -> str:
+    """Feed the probe until bpftrace ends; return the last thing that it said to a person."""
+    reason = "it said nothing"
+    with bpftrace.running(interval) as lines:
+        for event in parse(lines, time.time):
+            if isinstance(event, Said) and _HARMLESS not in event.text:
+                reason = event.text
+                _log.debug("bpftrace: %s", reason)
+            probe.take(event)
+    return reason
+
+
+def parse_interval(text: str) -> float:
+    """Return seconds for ``500ms`` or ``1s``; shorter than 100 ms costs more than it shows."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)", text)
+    seconds = float(match[1]) * (0.001 if match[2] == "ms" else 1.0) if match else 0.0
+    if seconds < 0.1:
+        raise ValueError(text)
+    return seconds

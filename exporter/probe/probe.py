@@ -1,0 +1,88 @@
+"""What the probe knows: the kernel's counts by container, and its own health."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from exporter.probe.cgroups import Hierarchy
+from exporter.probe.stream import Lost, Print, Said
+from exporter.probe.tally import Counts, Tally
+
+
+@dataclass(frozen=True)
+class ContainerState:
+    """One container at a scrape. Times are seconds since the epoch."""
+
+    path: str
+    counts: Counts
+    pressure: dict[tuple[str, str], float]
+    read_at: float
+    """When the pressure was read."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """The probe itself."""
+
+    up: bool
+    printed_at: float | None
+    lost_events: int
+    restarts: int
+
+
+class Probe:
+    """Takes events from one thread, answers scrapes from others."""
+
+    def __init__(self, hierarchy: Hierarchy, tally: Tally, clock: Callable[[], float]) -> None:
+        self._hierarchy = hierarchy
+        self._tally = tally
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._owners: dict[int, str] = {}
+        self._strangers: set[int] = set()
+        self._up = False
+        self._printed_at: float | None = None
+        self._lost = 0
+        self._restarts = 0
+
+    def take(self, event: Print | Lost | Said) -> None:
+        """Take in one event."""
+        with self._lock:
+            match event:
+                case Print():
+                    self._meet(event)
+                    self._tally.add(event, self._owners)
+                    self._up, self._printed_at = True, event.at
+                case Lost(events):
+                    self._lost += events
+
+    def ended(self) -> None:
+        """Take in that bpftrace ended; counts go on from where they are when it comes back."""
+        with self._lock:
+            self._tally.restart()
+            self._up = False
+            self._restarts += 1
+
+    def snapshot(self) -> tuple[list[ContainerState], Health]:
+        """Return every container that is there now, and the probe's own health."""
+        with self._lock:
+            self._look()
+            paths = sorted(set(self._owners.values()))
+            states = [self._state(path) for path in paths]
+            lost = self._lost + self._tally.overflows
+            return states, Health(self._up, self._printed_at, lost, self._restarts)
+
+    def _state(self, path: str) -> ContainerState:
+        counts = dict(self._tally.counts(path))
+        return ContainerState(path, counts, self._hierarchy.pressure(path), self._clock())
+
+    def _meet(self, printed: Print) -> None:
+        """Look again when a print has cgroups that were never seen; those of the host are remembered as strangers."""
+        seen = {int(key.partition(",")[0]) for values in printed.maps.values() for key in values}
+        if seen - self._owners.keys() - self._strangers:
+            self._look()
+            self._strangers = seen - self._owners.keys()
+
+    def _look(self) -> None:
+        self._owners = self._hierarchy.containers()
+        self._tally.keep(set(self._owners.values()))

@@ -1,0 +1,66 @@
+"""bpftrace's JSON lines as events."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+Maps = Mapping[str, Mapping[str, int]]
+"""Map name without the @ → key as printed (``"cgroup"`` or ``"cgroup,label"``) → count since the last clearing."""
+
+
+@dataclass(frozen=True)
+class Print:
+    """All maps at one time; ``cleared`` when counting starts again from zero after it."""
+
+    at: float
+    """Seconds since the epoch."""
+    maps: Maps
+    cleared: bool = False
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Events that the kernel could not hand over."""
+
+    events: int
+
+
+@dataclass(frozen=True)
+class Said:
+    """A line that is not JSON: what bpftrace wants a person to know."""
+
+    text: str
+
+
+@dataclass
+class _Block:
+    at: float = 0.0
+    maps: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+def parse(lines: Iterable[str], clock: Callable[[], float]) -> Iterator[Print | Lost | Said]:
+    """Turn lines into events as they arrive.
+
+    A print's time is when its first line arrives: bpftrace reads the maps right after writing it. (The time of the
+    kernel's timer would be wrong whenever bpftrace had to wait for a CPU, since the counts go on meanwhile.)
+    """
+    block = _Block()
+    for line in lines:
+        if not line.strip():
+            continue
+        try:
+            message = json.loads(line)
+        except ValueError:
+            yield Said(line.strip())
+            continue
+        match message:
+            case {"type": "printf", "data": "print\n"}:
+                block = _Block(clock())
+            case {"type": "map", "data": dict(maps)}:
+                block.maps |= {name.removeprefix("@"): values for name, values in maps.items()}
+            case {"type": "printf", "data": "end\n"}:
+                yield Print(block.at, block.maps)
+            case {"type": "printf", "data": "cleared\n"}:
+                yield Print(block.at, block.maps, cleared=True)
+            case {"type": "lost_events", "data": {"events": int(events)}}:
+                yield Lost(events)
