@@ -112,7 +112,7 @@ class Stack:
         listen = {part: f"--web.listen-address={address}" for part, address in self.addresses.items()}
         return {
             "cadvisor": _cadvisor_command(self.addresses["cadvisor"]),
-            "probe": [VENV / "bin/cpp-probe", "run", listen["probe"]],
+            "probe": [VENV / "bin/cpp-probe", listen["probe"]],
             "exporter": [VENV / "bin/cpp-exporter", "run", f"--config.file={self.files.exporter}", listen["exporter"]],
             "actuator": [VENV / "bin/cpp-actuator", "run", f"--config.file={self.files.actuator}", listen["actuator"]],
             "prometheus": [

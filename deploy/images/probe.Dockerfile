@@ -28,4 +28,4 @@ EXPOSE 17901
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
   CMD ["/opt/cpp/bin/python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:17901/-/healthy', timeout=4)"]
 ENTRYPOINT ["/opt/cpp/bin/cpp-probe"]
-CMD ["run", "--web.listen-address=0.0.0.0:17901"]
+CMD ["--web.listen-address=0.0.0.0:17901"]
