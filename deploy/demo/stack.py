@@ -23,7 +23,7 @@ from deploy.setup.engine import engine_answers, start_engine, stop_engine
 from deploy.setup.shell import SetupError
 
 _READY_SECONDS = 60.0
-_READY_PATHS = {"cadvisor": "/metrics", "probe": "/metrics"}
+_READY_PATHS = {"cadvisor": "/metrics"}
 
 
 @dataclass
