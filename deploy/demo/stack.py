@@ -115,18 +115,19 @@ class Stack:
             "probe": [VENV / "bin/cpp-probe", listen["probe"]],
             "exporter": [VENV / "bin/cpp-exporter", "run", f"--config.file={self.files.exporter}", listen["exporter"]],
             "actuator": [VENV / "bin/cpp-actuator", "run", f"--config.file={self.files.actuator}", listen["actuator"]],
-            "prometheus": [
-                "prometheus",
-                f"--config.file={self.files.prometheus}",
-                f"--storage.tsdb.path={self.directory / 'prometheus'}",
-                listen["prometheus"],
-            ],
+            # Before Prometheus: an alert that meets no Alertmanager is sent again a minute later only.
             "alertmanager": [
                 shutil.which("alertmanager") or "prometheus-alertmanager",
                 f"--config.file={self.files.alertmanager}",
                 f"--storage.path={self.directory / 'alertmanager'}",
                 "--cluster.listen-address=",
                 listen["alertmanager"],
+            ],
+            "prometheus": [
+                "prometheus",
+                f"--config.file={self.files.prometheus}",
+                f"--storage.tsdb.path={self.directory / 'prometheus'}",
+                listen["prometheus"],
             ],
         }
 
