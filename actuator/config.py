@@ -1,10 +1,10 @@
 """Configuration of cpp-actuator: a YAML file; unknown keys and wrong types are refused in one line."""
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from actuator.decide.limits import Limits
 from actuator.durations import Duration
@@ -68,6 +68,8 @@ class PlatformConfig(_Section):
     """The platform."""
     socket: Path = Path("/var/run/docker.sock")
     """The Engine's Unix socket."""
+    timeout: Duration = 10.0
+    """How long one call may take."""
 
 
 class ThrottleConfig(_Section):
@@ -101,6 +103,13 @@ class Config(_Section):
     limits: Limits = Limits.model_validate({})
     """The bounds within which decisions are taken."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _token_file_given(cls, document: object) -> object:
+        if isinstance(document, dict) and "webhook" not in document:
+            raise ValueError("webhook.token_file: is missing; write the bearer token into a file and name it here")
+        return document
+
 
 def load_config(path: Path) -> Config:
     """Return the configuration in ``path``; raise ConfigError."""
@@ -115,28 +124,26 @@ def load_config(path: Path) -> Config:
     try:
         return Config.model_validate(document)
     except ValidationError as error:
-        raise ConfigError(f"{path}: {_first_problem(error)}") from error
+        raise ConfigError(f"{path}: {first_problem(error, Config)}") from error
 
 
-def _first_problem(error: ValidationError) -> str:
-    problem: Any = error.errors()[0]
-    location = problem["loc"]
-    key = ".".join(str(part) for part in location)
+def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    """Return the first problem as ``key: what is wrong; remedy``, for a document of ``model``."""
+    problem = error.errors()[0]
+    location = [str(part) for part in problem["loc"]]
+    key = ".".join(location)
     if problem["type"] == "extra_forbidden":
-        return f"{key}: is no key here; use one of {', '.join(_keys_at(location[:-1]))}"
+        return f"{key}: is no key here; use one of {', '.join(_keys_at(model, location[:-1]))}"
     if problem["type"] == "missing":
-        return f"{key}: is missing; add it, for example {_example(location)}"
+        return f"{key}: is missing; add it"
     message = problem["msg"].removeprefix("Value error, ")
+    if not key:
+        return message
     return f"{key}: {message[:1].lower()}{message[1:]} (it is {problem['input']!r}); change it"
 
 
-def _keys_at(location: tuple[Any, ...]) -> list[str]:
-    section: Any = Config
+def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
     for part in location:
-        section = section.model_fields[str(part)].annotation
-    return sorted(section.model_fields)
-
-
-def _example(location: tuple[Any, ...]) -> str:
-    text = "token_file: /etc/cpp-actuator/token"
-    return f"'webhook: {{{text}}}'" if location == ("webhook",) else f"'{text}'"
+        kinds = get_args(model.model_fields[part].annotation) or (model.model_fields[part].annotation,)
+        model = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return sorted(model.model_fields)

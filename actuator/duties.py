@@ -89,6 +89,8 @@ class Duties:
             if allocation is None:
                 self._ledger.forget_container(throttle.target)
                 return
+            if not allocation.running:
+                return  # its limits can be read again once it runs
             verdict = undo(throttle, allocation)
             if isinstance(verdict, Refusal):
                 self._ledger.record_refusal(record.order_id, verdict, at)

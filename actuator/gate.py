@@ -62,7 +62,7 @@ class Gate:
             return Refusal("paused", "paused by hand; POST /resume to go on", retryable=True)
         if self.silent:
             last = self.last_heard
-            heard = "never" if last is None else f"{self._clock() - last:.0f} s ago"
-            detail = f"the watchdog alert was heard {heard}, over {self._silence:.0f} s: alerts may be lost on the way"
+            since = "since the first start" if last is None else f"for {self._clock() - last:.0f} s"
+            detail = f"the watchdog alert was not heard {since}: alerts may be lost on the way"
             return Refusal("watchdog_silent", detail, retryable=True)
         return None

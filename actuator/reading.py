@@ -28,11 +28,13 @@ def _refusal(alert: Alert, cluster: str) -> Refusal | None:
     if exported:
         return _final("exported_labels", f"carries {exported[0]}: the scrape configuration lacks honor_labels: true")
     if labels.get("cluster", "") != cluster:
-        return _final("foreign_cluster", f"cluster is {labels.get('cluster', '')!r}, this actuator serves {cluster!r}")
+        return _final(
+            "foreign_cluster", f"is of cluster {labels.get('cluster', '')!r}, this actuator serves {cluster!r}"
+        )
     if labels["intent"] not in intents:
-        return _final("unknown_intent", f"intent is {labels['intent']!r}; known are {', '.join(intents)}")
+        return _final("unknown_intent", f"has intent {labels['intent']!r}; known are {', '.join(intents)}")
     if labels.get("resource", "") not in _RESOURCES:
-        return _final("unknown_resource", f"resource is {labels['resource']!r}; known are {', '.join(_RESOURCES[1:])}")
+        return _final("unknown_resource", f"has resource {labels['resource']!r}; known are {', '.join(_RESOURCES[1:])}")
     if not any(labels.get(name) for name in ("pod", "container", "container_id")):
         return _final("no_container", "names neither container nor pod")
     return None

@@ -13,6 +13,7 @@ from actuator.duties import Duties
 from actuator.gate import Gate
 from actuator.ledger.database import LedgerError
 from actuator.ledger.protocol import Ledger
+from actuator.metrics import Meters
 from actuator.model import Allocation, Order, OrderState, Plan, Refusal
 from actuator.platforms.errors import PlatformError
 from actuator.platforms.protocol import Platform
@@ -43,11 +44,11 @@ class Peers:
 class Worker:
     """One loop in one thread. ``clock`` gives epoch seconds."""
 
-    def __init__(self, config: Config, peers: Peers, clock: Callable[[], float]) -> None:
-        self._config, self._peers, self._clock = config, peers, clock
+    def __init__(self, config: Config, peers: Peers, meters: Meters, clock: Callable[[], float]) -> None:
+        self._config, self._peers, self._meters, self._clock = config, peers, meters, clock
         self._retry = config.prometheus.scrape_interval
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._ledger_down = False
+        self._ledger_down = self._running = False
 
     def wake(self) -> None:
         """Let the next pass begin now."""
@@ -60,10 +61,18 @@ class Worker:
 
     def run(self) -> None:
         """Make passes until stopped."""
-        while not self._stop.is_set():
-            self._wake.clear()
-            self.run_once()
-            self._wake.wait(_PAUSE_BETWEEN_PASSES)
+        self._running = True
+        try:
+            while not self._stop.is_set():
+                self._wake.clear()
+                self.run_once()
+                self._wake.wait(_PAUSE_BETWEEN_PASSES)
+        finally:
+            self._running = False
+
+    def alive(self) -> bool:
+        """Tell whether the loop runs."""
+        return self._running
 
     def run_once(self) -> None:
         """Make one pass: what a crash left, what is due by the clock, then the orders."""
@@ -78,7 +87,7 @@ class Worker:
             self._ledger_state(down=True, detail=str(error))
         except Exception:  # a pass that fails must not end the loop: throttles wait for their end
             _log.exception("pass failed")
-            self._peers.ledger.count("worker_errors")
+            self._meters.worker_errors.inc()
         else:
             self._ledger_state(down=False)
 
@@ -90,7 +99,7 @@ class Worker:
             raise
         except Exception:  # one order that nobody foresaw must not keep the others waiting
             _log.exception("order failed", order=order.id)
-            self._peers.ledger.count("worker_errors")
+            self._meters.worker_errors.inc()
             delay = min(self._retry * 2**order.attempts, _LONGEST_DELAY)
             self._peers.ledger.hold_order(order.id, self._clock() + delay, order.attempts + 1)
 
@@ -114,7 +123,7 @@ class Worker:
 
     def _look(self, order: Order) -> Allocation | None:
         allocation = self._peers.platform.inspect(order.target)
-        if allocation is not None:
+        if allocation is not None and allocation.running:  # a stopped one has no limits to compare
             self._peers.ledger.note_allocation(order.target, allocation, self._clock())
         return allocation
 

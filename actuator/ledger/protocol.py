@@ -112,9 +112,6 @@ class Ledger(Protocol):
     def orders_by_state(self) -> dict[str, int]:
         """Return how many orders there are in each state that occurs."""
 
-    def count(self, name: str, label: str = "", by: int = 1) -> None:
-        """Raise a lasting counter."""
-
     def prune(self, before: float) -> None:
         """Forget what was closed before."""
 

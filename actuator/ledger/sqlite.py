@@ -185,11 +185,6 @@ class SqliteLedger:
         with self._read() as connection:
             return views.orders_by_state(connection)
 
-    def count(self, name: str, label: str = "", by: int = 1) -> None:
-        """See Ledger."""
-        with self._write() as connection:
-            journal.count(connection, name, label, by=by)
-
     def prune(self, before: float) -> None:
         """See Ledger."""
         with self._write() as connection:

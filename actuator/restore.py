@@ -1,0 +1,74 @@
+"""Give back what the owner had set, by the same executor and ledger as any other action."""
+
+from collections.abc import Callable, Iterable
+
+from actuator.carry import Carrier
+from actuator.decide import restore
+from actuator.decide.limits import Limits
+from actuator.ledger.protocol import Ledger
+from actuator.model import Allocation, Refusal, StepState, Target
+from actuator.platforms.errors import PlatformError
+from actuator.platforms.protocol import Platform
+from actuator.records import Origin
+
+
+def touched(ledger: Ledger, wanted: str | None) -> list[Target]:
+    """Return containers that were changed: all, or those whose name is, or whose id begins with, ``wanted``."""
+    targets = sorted({held.target for held in ledger.held()}, key=str)
+    if wanted is None:
+        return targets
+    return [target for target in targets if target.container == wanted or target.container_id.startswith(wanted)]
+
+
+class Restorer:
+    """Restores containers one by one; safe beside a running actuator."""
+
+    def __init__(
+        self, ledger: Ledger, platform: Platform, carrier: Carrier, limits: Limits, clock: Callable[[], float]
+    ) -> None:
+        self._ledger, self._platform, self._carrier = ledger, platform, carrier
+        self._limits, self._clock = limits, clock
+
+    def restore(self, targets: Iterable[Target]) -> list[tuple[Target, str, bool]]:
+        """Return for each target what happened, in a sentence, and whether its owner's limits are in force now."""
+        results = []
+        for target in targets:
+            with self._ledger.acting():
+                results.append((target, *self._restore(target)))
+        return results
+
+    def _restore(self, target: Target) -> tuple[str, bool]:
+        try:
+            allocation = self._platform.inspect(target)
+        except PlatformError as error:
+            return str(error), False
+        if allocation is None:
+            self._ledger.forget_container(target)
+            return "is gone", True
+        if not allocation.running:
+            return "does not run; start it and restore again", False
+        return self._give_back(target, allocation)
+
+    def _give_back(self, target: Target, allocation: Allocation) -> tuple[str, bool]:
+        at = self._clock()
+        self._ledger.note_allocation(target, allocation, at)
+        owner = self._ledger.owner_limits(target, allocation)
+        if owner is None:
+            return "was never changed", True
+        verdict = restore(owner, allocation, self._limits)
+        if isinstance(verdict, Refusal):
+            return verdict.detail, True
+        order_id = self._ledger.open_restore(target, at)
+        self._carrier.carry_out(self._ledger.record_plan(order_id, target, verdict, Origin.RESTORE, at))
+        return self._result(order_id)
+
+    def _result(self, order_id: int) -> tuple[str, bool]:
+        action = self._ledger.action(order_id) or {"decisions": []}
+        steps = [step for decision in action["decisions"] for step in decision["steps"]]
+        said = "; ".join(
+            f"{step['resource']} {step['before_raw']} -> {step['after_raw']} in {step['kernel_file']}"
+            if step["state"] == StepState.DONE
+            else f"{step['resource']} {step['state']}: {step['error']}"
+            for step in steps
+        )
+        return said, all(step["state"] == StepState.DONE for step in steps)

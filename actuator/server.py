@@ -1,0 +1,80 @@
+"""Serve the HTTP face with waitress: on a TCP address, or behind TLS on a Unix socket."""
+
+import os
+import socket
+import ssl
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import waitress
+from flask import Flask
+
+from actuator.tls import TlsFront
+from actuator.webconfig import TlsConfig, tls_context
+
+_SETTINGS = {"threads": 8, "channel_timeout": 60, "ident": None, "clear_untrusted_proxy_headers": True}
+
+
+class AddressError(Exception):
+    """The address cannot be listened on; the message names it and the flag."""
+
+
+def listen(address: str) -> socket.socket:
+    """Return a listening socket for ``HOST:PORT`` or ``:PORT``; raise AddressError."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    if not port.isdigit() or int(port) > 65535:
+        raise AddressError(f"{address}: is no address; write --web.listen-address=HOST:PORT or :PORT")
+    try:
+        if not host and socket.has_dualstack_ipv6():
+            return socket.create_server(("", int(port)), family=socket.AF_INET6, dualstack_ipv6=True)
+        return socket.create_server((host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except OSError as error:
+        raise AddressError(
+            f"{address}: cannot listen on port {port} ({os.strerror(error.errno or 0)}); choose another with --web.listen-address"
+        ) from error
+
+
+@contextmanager
+def serving(
+    app: Flask, listener: socket.socket, max_body_bytes: int, tls: Callable[[], ssl.SSLContext] | None
+) -> Iterator[None]:
+    """Answer on ``listener`` in background threads, in TLS where ``tls`` gives a context."""
+    with listener, tempfile.TemporaryDirectory(prefix="cpp-actuator-") as directory:
+        if tls is None:
+            server = waitress.create_server(app, sockets=[listener], max_request_body_size=max_body_bytes, **_SETTINGS)
+        else:
+            backend = Path(directory) / "http"
+            server = waitress.create_server(
+                app,
+                unix_socket=str(backend),
+                unix_socket_perms="600",
+                max_request_body_size=max_body_bytes,
+                **_SETTINGS,
+            )
+            front = TlsFront(listener, tls, backend)
+            threading.Thread(target=front.run, name="tls", daemon=True).start()
+        threading.Thread(target=server.run, name="http", daemon=True).start()
+        try:
+            yield
+        finally:
+            server.close()
+
+
+def tls_source(web_config: Path, config: TlsConfig) -> Callable[[], ssl.SSLContext]:
+    """Return a function that gives the context, made anew when the certificate or the key has changed."""
+    files = (web_config.parent / config.cert_file, web_config.parent / config.key_file)
+    cached: dict[tuple[int, ...], ssl.SSLContext] = {}
+
+    def context() -> ssl.SSLContext:
+        state = tuple(file.stat().st_mtime_ns for file in files)
+        if state not in cached:
+            fresh = tls_context(web_config, config)
+            cached.clear()
+            cached[state] = fresh
+        return cached[state]
+
+    return context

@@ -1,0 +1,101 @@
+"""Put the rooms together, and run them until told to stop."""
+
+import signal
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+
+import structlog
+from flask import Flask
+from prometheus_client import CollectorRegistry
+
+from actuator.auth import BasicUsers, TokenFile
+from actuator.carry import Carrier
+from actuator.config import Config
+from actuator.duties import Duties
+from actuator.gate import Gate
+from actuator.ledger.locks import hold_alone
+from actuator.ledger.sqlite import SqliteLedger
+from actuator.metrics import LedgerCollector, Meters
+from actuator.platforms.protocol import Platform
+from actuator.recovery import Recovery
+from actuator.seams import Executor, Observer
+from actuator.server import serving, tls_source
+from actuator.truth import Truth
+from actuator.webconfig import WebConfig
+from actuator.webhook import Desk, create_app
+from actuator.worker import Peers, Worker
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Outside:
+    """What the actuator touches: the platform and the truth."""
+
+    platform: Platform
+    executor: Executor
+    observer: Observer
+
+
+@dataclass(frozen=True)
+class Service:
+    """A worker and the HTTP application on one ledger."""
+
+    ledger: SqliteLedger
+    worker: Worker
+    app: Flask
+
+
+def build(config: Config, outside: Outside, users: BasicUsers | None, clock: Callable[[], float]) -> Service:
+    """Return the parts, wired; nothing runs yet. Raises LedgerError."""
+    ledger = SqliteLedger(config.ledger.path)
+    registry = CollectorRegistry()
+    meters = Meters(registry)
+    gate = Gate(ledger, config.watchdog.silence, clock)
+    carrier = Carrier(ledger, outside.executor, clock)
+    truth = Truth(outside.observer, gate, clock)
+    duties = Duties(config, ledger, outside.platform, outside.observer, carrier, gate)
+    recovery = Recovery(ledger, outside.platform, carrier, truth, clock, config.dry_run)
+    peers = Peers(ledger, outside.platform, outside.observer, carrier, gate, duties, recovery, truth)
+    worker = Worker(config, peers, meters, clock)
+    registry.register(LedgerCollector(ledger, gate, config.dry_run))
+    token = TokenFile(config.webhook.token_file)
+    desk = Desk(config.cluster, ledger, gate, token, users, registry, meters, worker.alive, worker.wake, clock)
+    return Service(ledger, worker, create_app(desk, config.webhook.max_body_bytes))
+
+
+def run(
+    config: Config,
+    outside: Outside,
+    listener: socket.socket,
+    web: tuple[Path | None, WebConfig],
+    clock: Callable[[], float],
+) -> None:
+    """Serve and work until SIGTERM or SIGINT; the step in hand is finished first. Raises LedgerError."""
+    path, web_config = web
+    users = BasicUsers(web_config.basic_auth_users) if web_config.basic_auth_users else None
+    tls = tls_source(path, web_config.tls_server_config) if path and web_config.tls_server_config else None
+    with hold_alone(config.ledger.path):
+        service, stopped = build(config, outside, users, clock), threading.Event()
+        _on_signal(stopped)
+        thread = threading.Thread(name="worker", target=service.worker.run)
+        thread.start()
+        with serving(service.app, listener, config.webhook.max_body_bytes, tls):
+            _log.info("serving", address=str(listener.getsockname()), dry_run=config.dry_run, tls=tls is not None)
+            stopped.wait()
+            _log.info("stopping")
+            service.worker.stop()
+            thread.join()
+        service.ledger.close()
+
+
+def _on_signal(stopped: threading.Event) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stopped.set()
+
+    signal.signal(signal.SIGTERM, handle)
+    signal.signal(signal.SIGINT, handle)
