@@ -1,0 +1,1 @@
+"""Forecasts of demand: calibrated quantiles from models that compete on measured loss."""

@@ -1,0 +1,57 @@
+"""From a grid to gap-free demand: what the containers wanted, not what their limits let through."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from exporter.history.windows import Bools, Floats, Grid, Integers
+
+_BINDING = 5
+"""Columns over which a cap must bind for demand to be taken as the ceiling."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """Rows are series (container-major, then resource); every column is filled from the past."""
+
+    values: Floats
+    """[series, time], the units of the resource; before ``first`` the first known value; NaN if a row has none."""
+    measured: Bools
+    """[series, time], true where a sample was seen and not censored: only there errors count."""
+    first: Integers
+    """[series], column of the first sample; the number of columns where there is none."""
+
+
+def prepare(grid: Grid) -> Demand:
+    """Return the demand behind ``grid``; causal, so that a later column never changes an earlier one."""
+    width = grid.values.shape[2]
+    values = grid.values.reshape(-1, width)
+    censored = grid.censored.reshape(-1, width)
+    seen = ~np.isnan(values)
+    if censored.any():
+        values = _impute(values, grid.ceilings.reshape(-1, width), censored)
+    first = np.where(seen.any(axis=1), seen.argmax(axis=1), width)
+    return Demand(_fill(values, seen, first), seen & ~censored, first)
+
+
+def _impute(values: Floats, ceilings: Floats, censored: Bools) -> Floats:
+    """Move censored samples towards their ceiling, all the way once the cap has bound for a while."""
+    rows = np.flatnonzero(censored.any(axis=1))
+    bound = np.cumsum(censored[rows], axis=1, dtype=np.float32)
+    bound[:, _BINDING:] -= bound[:, :-_BINDING].copy()
+    share = np.where(censored[rows], np.minimum(bound / _BINDING, 1.0), 0.0)
+    head = np.where(np.isfinite(ceilings[rows]), ceilings[rows] - values[rows], 0.0)
+    imputed = values.copy()
+    imputed[rows] += (share * np.maximum(head, 0.0)).astype(np.float32)
+    return imputed
+
+
+def _fill(values: Floats, seen: Bools, first: Integers) -> Floats:
+    """Carry the last sample forward; before the first one stands the first."""
+    rows = np.flatnonzero(~seen.all(axis=1) & (first < values.shape[1]))
+    if not rows.size:
+        return values
+    columns = np.where(seen[rows], np.arange(values.shape[1]), first[rows, None])
+    filled = values.copy()
+    filled[rows] = np.take_along_axis(values[rows], np.maximum.accumulate(columns, axis=1), axis=1)
+    return filled

@@ -1,0 +1,121 @@
+"""The forecast of a node: follows containers as they come and go, and publishes what the engine says of them."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from exporter.config import ForecastConfig
+from exporter.forecast.demand import Demand, prepare
+from exporter.forecast.engine import Engine, Outlook
+from exporter.forecast.learning import Plan
+from exporter.forecast.lineage import Lineage
+from exporter.forecast.report import coverage, loss_ratio, trusted
+from exporter.forecast.training import Training
+from exporter.history.signals import RESOURCES
+from exporter.history.windows import Bools, Floats, Grid, Integers
+
+QUANTILES = (0.5, 0.9, 0.99)
+"""What is published; all but the median are measured for coverage."""
+WINDOW = 1441
+"""Columns a step looks back on at most: a day of minutes, and the column a day ago."""
+DAY = 86400.0
+"""Seconds."""
+_WHOLE = [RESOURCES.index(name) for name in ("file_descriptors", "threads")]
+_REPLAYED = 600_000
+"""Series × columns of history that are replayed at start, some seconds of work."""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is said of each container and workload; resources and horizons in the order of configuration."""
+
+    lives: Integers
+    """[containers], as in the grid"""
+    quantiles: Floats
+    """[containers, resources, horizons, QUANTILES], rising; NaN for what was never seen"""
+    due: Floats
+    """[containers, resources, horizons], median that was forecast for now; NaN if none was"""
+    trusted: Bools
+    """[containers, resources]"""
+    workloads: Integers
+    """[workloads], each once"""
+    loss_ratio: Floats
+    """[workloads, resources, horizons], mean absolute error over last value's; NaN if not measured"""
+    coverage: Floats
+    """[workloads, resources, horizons, 2], share of samples at or under the .9 and the .99 quantile"""
+
+
+class Forecaster:
+    """Fed with each new column of the grid; a node's own sum may be one more row, with its own life and workload."""
+
+    def __init__(self, config: ForecastConfig, clock: Callable[[], float] = time.monotonic) -> None:
+        self._config = config
+        ahead = tuple(max(round(horizon / config.step), 1) for horizon in config.horizons)
+        day = max(round(DAY / config.step), 1)
+        self._engine = Engine(Plan(ahead, QUANTILES, len(RESOURCES), day, WINDOW))
+        self._lineage = Lineage(self._engine)
+        self._training = Training(config, self._engine, clock)
+        self._column: int | None = None
+        self._outlook = Outlook(
+            np.empty((0, len(ahead), len(QUANTILES)), np.float32), np.empty((0, len(ahead)), np.float32)
+        )
+
+    def observe(self, grid: Grid) -> Forecast:
+        """Take in the columns of ``grid`` since the last call, and forecast from its newest.
+
+        The first call with samples replays the recent past, so that errors are measured from the start.
+        """
+        rows = self._lineage.follow(grid.lives, grid.workloads)
+        if rows is not None:
+            self._outlook = _rearranged(self._outlook, rows, len(RESOURCES))
+        demand = prepare(grid)
+        column, width = round(grid.end / grid.step), grid.values.shape[2]
+        for back in range(self._missed(demand, column) - 1, -1, -1):
+            self._outlook = self._engine.step(demand, width - 1 - back, column - back)
+        self._training.turn(grid, demand)
+        return self._published(grid)
+
+    def close(self) -> None:
+        """End the training child, if one is at work."""
+        self._training.close()
+
+    def _missed(self, demand: Demand, column: int) -> int:
+        series, width = demand.values.shape
+        known = int(width) - int(demand.first.min(initial=width))
+        if self._column is None:
+            missed = min(known, max(_REPLAYED // max(int(series), 1), 1))
+        else:
+            missed = min(max(column - self._column, 0), int(width))
+        if known:
+            self._column = column
+        return missed
+
+    def _published(self, grid: Grid) -> Forecast:
+        state, containers = self._engine.state, len(grid.lives)
+        shape = (containers, len(RESOURCES), *self._outlook.due.shape[1:])
+        quantiles = self._outlook.quantiles.reshape(*shape, len(QUANTILES)).copy()
+        quantiles[:, _WHOLE, :, 0] = np.rint(quantiles[:, _WHOLE, :, 0])
+        quantiles[:, _WHOLE, :, 1:] = np.ceil(quantiles[:, _WHOLE, :, 1:])
+        workloads, of = np.unique(grid.workloads, return_inverse=True)
+        return Forecast(
+            lives=grid.lives,
+            quantiles=quantiles,
+            due=self._outlook.due.reshape(shape),
+            trusted=trusted(state, self._config.min_history / grid.step),
+            workloads=workloads,
+            loss_ratio=loss_ratio(state, of, len(workloads)),
+            coverage=coverage(state, of, len(workloads)),
+        )
+
+
+def _rearranged(outlook: Outlook, rows: Integers, resources: int) -> Outlook:
+    """Follow a new order of containers until the next step; new ones (-1) have no forecast yet."""
+    series = np.where(rows[:, None] < 0, -1, rows[:, None] * resources + np.arange(resources)).ravel()
+
+    def moved(array: Floats) -> Floats:
+        padded = np.concatenate([array, np.full((1, *array.shape[1:]), np.nan, np.float32)])
+        return padded[series]
+
+    return Outlook(moved(outlook.quantiles), moved(outlook.due))

@@ -1,0 +1,60 @@
+"""Who is who: moves the engine's rows as containers come and go, and lets workloads inherit."""
+
+from collections import OrderedDict
+
+import numpy as np
+
+from exporter.forecast.engine import Engine
+from exporter.forecast.state import State, bequeath, gather
+from exporter.history.windows import Integers
+
+_KEPT_WORKLOADS = 256
+"""Workloads without a container whose state is kept; the least recently left goes first."""
+
+
+class Lineage:
+    """Keeps the engine's rows in the order of the grid's lives."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._lives = np.empty(0, np.int64)
+        self._workloads = np.empty(0, np.int64)
+        self._left: OrderedDict[int, State] = OrderedDict()
+
+    def follow(self, lives: Integers, workloads: Integers) -> Integers | None:
+        """Arrange the engine for ``lives``; return each one's row before (-1 if new), or None if nothing moved."""
+        if np.array_equal(lives, self._lives):
+            return None
+        where = {int(life): row for row, life in enumerate(self._lives)}
+        rows = np.array([where.get(int(life), -1) for life in lives], np.int64)
+        for row in sorted(set(range(len(self._lives))) - set(rows.tolist())):
+            self._leave(row)
+        self._engine.arrange(rows)
+        self._lives, self._workloads = lives.copy(), workloads.copy()
+        self._inherit(np.flatnonzero(rows < 0), rows)
+        return rows
+
+    def _leave(self, row: int) -> None:
+        workload = int(self._workloads[row])
+        if self._engine.state.filled[row].any():
+            self._left[workload] = gather(self._engine.state, np.array([row]))
+            self._left.move_to_end(workload)
+        while len(self._left) > _KEPT_WORKLOADS:
+            self._left.popitem(last=False)
+
+    def _inherit(self, heirs: Integers, rows: Integers) -> None:
+        """Give each heir the state of its most experienced living sibling, else of the last that went."""
+        if not heirs.size:
+            return
+        state = self._engine.state
+        experience = np.where(rows >= 0, state.filled.sum(axis=(1, 2)), -1)
+        elders: dict[int, int] = {}
+        for row in np.argsort(experience, kind="stable"):
+            if rows[row] >= 0:
+                elders[int(self._workloads[row])] = int(row)
+        for heir in heirs:
+            workload = int(self._workloads[heir])
+            if workload in elders:
+                bequeath(state, heir, state, elders[workload])
+            elif workload in self._left:
+                bequeath(state, heir, self._left[workload], 0)

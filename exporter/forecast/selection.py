@@ -1,0 +1,45 @@
+"""Which models serve: by what each lost lately on this very series."""
+
+import numpy as np
+
+from exporter.history.windows import Bools, Floats, Integers
+
+_SHARPNESS = 12.0
+"""A model that loses a tenth more than the best gets exp(-1.2) of its weight."""
+_SIMPLE_BONUS = 0.02
+"""The last value's loss is taken for this much less, so that it wins ties."""
+_SMALLEST = 1e-20
+_FEWEST = 5
+"""Errors a model must have shown before it counts."""
+_ENTER, _LEAVE = 1.02, 0.99
+"""The blend hands over to last value above the one ratio of losses, and takes over again under the other."""
+
+
+def decayed(mean: Floats, sample: Floats, count: Integers, memory: int) -> Floats:
+    """Return the running ``mean`` with ``sample`` in it; exact for young ones, exponential after ``memory``."""
+    rate = np.asarray(1.0 / np.minimum(count + 1.0, memory))
+    rate = rate.reshape(rate.shape + (1,) * (sample.ndim - rate.ndim))
+    moved = np.where(np.isnan(mean), sample, mean + rate * (sample - mean))
+    return np.where(np.isnan(sample), mean, moved).astype(np.float32)
+
+
+def blend(members: Floats, losses: Floats, heard: Integers) -> Floats:
+    """Return [series], the mean of ``members`` [series, models], weighted exp(-sharpness × excess loss).
+
+    ``losses`` and ``heard`` [series, models or more] say how each did; the last value, which comes first,
+    serves alone until others are measured.
+    """
+    models = members.shape[1]
+    usable = (heard[:, :models] >= _FEWEST) & ~np.isnan(members)
+    usable[:, 0] = True
+    loss = np.where(usable, losses[:, :models], np.inf)
+    loss[:, 0] = np.where(heard[:, 0] >= _FEWEST, loss[:, 0] * (1.0 - _SIMPLE_BONUS), 0.0)
+    best = loss.min(axis=1, keepdims=True)
+    weights = np.exp(-_SHARPNESS * (loss - best) / np.maximum(best, _SMALLEST))
+    return np.asarray((weights * np.where(usable, members, 0.0)).sum(axis=1) / weights.sum(axis=1), np.float32)
+
+
+def guard(guarded: Bools, blended: Floats, last: Floats) -> Bools:
+    """Return where last value serves instead of the blend, given both losses; with hysteresis."""
+    with np.errstate(invalid="ignore"):
+        return np.where(guarded, ~(blended < _LEAVE * last), blended > _ENTER * last)

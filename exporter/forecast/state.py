@@ -1,0 +1,98 @@
+"""What is remembered of each series between steps, and how it follows containers that come and go."""
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.forecast import arima
+from exporter.forecast.regression import FEATURES
+from exporter.history.windows import Bools, Floats, Integers
+
+MEMBERS = ("last", "season", "yesterday", "regression", "arima")
+"""Models, in the order of their columns; the simplest first."""
+SCORED = (*MEMBERS, "blend", "served")
+"""Whose loss is measured: each model, their weighted mean, and what was published of it."""
+RING = 256
+"""Past errors kept for the quantiles."""
+
+
+@dataclass
+class State:
+    """Arrays with a row per container; ``default`` makes empty ones. Inherited rows outlive a container."""
+
+    sums: Floats
+    coefficients: Floats
+    losses: Floats
+    """[containers, resources, horizons, SCORED], mean absolute errors, newest counting most."""
+    heard: Integers
+    """[containers, resources, horizons, SCORED], errors in ``losses``."""
+    spread: Floats
+    """[containers, resources, horizons], mean absolute change over the horizon."""
+    changes: Integers
+    """[containers, resources, horizons], changes in ``spread``."""
+    errors: Floats
+    """[containers, resources, horizons, RING], served median's errors over the spread at the time."""
+    filled: Integers
+    """[containers, resources, horizons], errors ever put into the ring."""
+    shift: Floats
+    """[containers, resources, horizons, levels], what live coverage adds to a level."""
+    bounds: Floats
+    """[containers, resources, horizons, levels], quantiles of ``errors`` at the shifted levels."""
+    period: Floats
+    model: NDArray[np.float64]
+    shocks: NDArray[np.float64]
+    coverage: Floats
+    """[containers, resources, horizons, levels]"""
+    measured: Integers
+    """[containers, resources, horizons], own forecasts that met their sample."""
+    guarded: Bools
+    """[containers, resources, horizons], the blend lost to last value, which serves."""
+    run: Integers
+    """[containers, resources], columns since the value last changed."""
+    lowest: Floats
+    """[containers, resources], smallest value seen."""
+    level: Floats
+    """[containers, resources], newest value."""
+
+
+_FRESH = ("coverage", "measured", "run", "lowest", "level", "shocks")
+
+
+def empty(containers: int, resources: int, horizons: int, levels: int) -> State:
+    """Return the state of containers of which nothing is known."""
+    shape = (containers, resources, horizons)
+    joined = FEATURES + 1
+    return State(
+        sums=np.zeros((*shape, joined, joined), np.float32),
+        coefficients=np.zeros((*shape, FEATURES), np.float32),
+        losses=np.full((*shape, len(SCORED)), np.nan, np.float32),
+        heard=np.zeros((*shape, len(SCORED)), np.int64),
+        spread=np.zeros(shape, np.float32),
+        changes=np.zeros(shape, np.int64),
+        errors=np.full((*shape, RING), np.nan, np.float32),
+        filled=np.zeros(shape, np.int64),
+        shift=np.zeros((*shape, levels), np.float32),
+        bounds=np.zeros((*shape, levels), np.float32),
+        period=np.zeros(shape[:2], np.float32),
+        model=np.full((*shape[:2], arima.WIDTH), np.nan),
+        shocks=np.zeros((*shape[:2], arima.MAX_Q)),
+        coverage=np.full((*shape, levels), np.nan, np.float32),
+        measured=np.zeros(shape, np.int64),
+        guarded=np.zeros(shape, np.bool_),
+        run=np.zeros(shape[:2], np.int64),
+        lowest=np.full(shape[:2], np.inf, np.float32),
+        level=np.full(shape[:2], np.nan, np.float32),
+    )
+
+
+def gather(state: State, rows: Integers) -> State:
+    """Return the state of ``rows``, copied."""
+    return State(**{field.name: getattr(state, field.name)[rows] for field in fields(State)})
+
+
+def bequeath(heir: State, row: int, donor: State, source: int) -> None:
+    """Copy ``source`` of ``donor`` into ``row`` of ``heir``, but for what only the container itself can know."""
+    for field in fields(State):
+        if field.name not in _FRESH:
+            getattr(heir, field.name)[row] = getattr(donor, field.name)[source]
