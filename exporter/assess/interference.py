@@ -15,8 +15,10 @@ from exporter.history.windows import Integers, Window
 SMOOTHING = 12.0
 """Seconds: a new noisy neighbour must be named within 15."""
 GROWTH_SMOOTHING = 30.0
-FELT = (0.02, 0.08)
-"""Waiting below a fiftieth of the time is scheduling as usual, from a twelfth on it counts fully."""
+FELT = (0.03, 0.15)
+"""Share of the time waited: below is scheduling as usual, above counts fully."""
+LUCKLESS = 1.25
+"""By how much more others may hit the moments in which a container wants to run than they would by chance."""
 NOTICED = (0.02, 2.0**18, 2.0**18)
 """Use that can hold nobody up, per INTERFERENCE: cores, bytes of growth per second, bytes per second."""
 MOST_VICTIMS = 64
@@ -24,6 +26,7 @@ MOST_COLUMNS = 240
 """Columns looked at for coincidence; at 15 s an hour."""
 UNRELATED = 0.1
 """What is left of the blame where use and waiting do not move together."""
+_THROTTLING = ("cpu_throttled_seconds", "cpu_throttled")
 
 
 @dataclass(frozen=True)
@@ -46,11 +49,10 @@ def find(window: Window) -> Interference:
     felt = tuple(_series(window, name) for name in ("cpu_waiting", "memory_waiting", "io_waiting"))
     smoothing = (SMOOTHING, GROWTH_SMOOTHING, SMOOTHING)
     use = np.stack([_now(series, s, window.step) for series, s in zip(taken, smoothing, strict=True)], axis=1)
-    waiting = np.stack([_now(series, SMOOTHING, window.step) for series in felt], axis=1) - _own_fault(window)
-    waiting = np.clip(waiting, 0.0, 1.0)
+    waiting = np.stack([_now(series, SMOOTHING, window.step) for series in felt], axis=1)
+    waiting = np.clip(waiting - _own_fault(window, waiting), 0.0, 1.0)
     others = np.maximum(use.sum(axis=0) - use, 0.0)
-    # Each moment that others hold a container up, some other one runs: their use bounds the waiting they explain.
-    waiting[:, 0] = np.minimum(waiting[:, 0], others[:, 0])
+    waiting[:, 0] = np.minimum(waiting[:, 0], _explained(others[:, 0], waiting[:, 0], use[:, 0]))
     suffered = _suffered(waiting, use, others)
     caused = np.zeros((rows, kinds, TOP_VICTIMS))
     victims = np.full((rows, kinds, TOP_VICTIMS), -1, dtype=np.int64)
@@ -59,7 +61,9 @@ def find(window: Window) -> Interference:
         if who.size:
             together = _coincidence(felt[kind][who], taken[kind])
             blame = _blame(use[:, kind], who, suffered[who, kind], together, NOTICED[kind])
-            blame = np.minimum(blame, _reach(use[:, kind], waiting[who, kind], suffered[who, kind], kind))
+            blame = np.minimum(
+                blame, suffered[who, kind] * _reach(use[:, kind], waiting[who, kind], use[who, kind], kind)
+            )
             caused[:, kind], victims[:, kind] = _top(blame, who)
     return Interference(suffered, caused, victims, waiting, use)
 
@@ -80,20 +84,19 @@ def _now(series: Numbers, seconds: float, step: float) -> Numbers:
     return level
 
 
-def _own_fault(window: Window) -> Numbers:
+def _own_fault(window: Window, waiting: Numbers) -> Numbers:
     """Return [containers, INTERFERENCE], the waiting that a container's own limits explain.
 
     A throttled task counts as waiting for CPU. Throttled seconds are summed over CPUs and the share of throttled
-    periods ignores how long each lasted, so both are upper bounds of the time: the smaller one is taken.
+    periods ignores how long each lasted, so both are upper bounds of the time: the smaller one is taken. In a throttled
+    period the container also got its whole quota, so neighbours took nothing from it then, however long it waited.
     Near its own memory limit a container reclaims from itself.
     """
-    seconds, periods = (
-        recent(_series(window, name), SMOOTHING, window.step) for name in ("cpu_throttled_seconds", "cpu_throttled")
-    )
-    quota = np.nan_to_num(np.fmin(seconds, periods))
-    full = ramp(recent(_series(window, "memory"), SMOOTHING, window.step) / window.memory_limit, 0.85, 0.95)
+    seconds, periods = (_now(_series(window, name), SMOOTHING, window.step) for name in _THROTTLING)
     # The two counters are read at slightly different moments; a tenth covers that.
-    return np.stack([1.1 * quota, full, np.zeros_like(full)], axis=1)
+    quota = np.maximum(1.1 * np.minimum(seconds, periods), waiting[:, 0] * periods)
+    full = ramp(recent(_series(window, "memory"), SMOOTHING, window.step) / window.memory_limit, 0.85, 0.95)
+    return np.stack([quota, full, np.zeros_like(full)], axis=1)
 
 
 def _suffered(waiting: Numbers, use: Numbers, others: Numbers) -> Numbers:
@@ -103,11 +106,26 @@ def _suffered(waiting: Numbers, use: Numbers, others: Numbers) -> Numbers:
     waits another tenth runs at half its speed. Disk: pressure arises from one's own transfers too, so it is shared out
     by bytes.
     """
-    wanted = waiting[:, 0] + np.minimum(use[:, 0], 1.0 - waiting[:, 0])
+    wanted = _wanted(waiting[:, 0], use[:, 0])
     with np.errstate(invalid="ignore", divide="ignore"):
         cpu = np.nan_to_num(waiting[:, 0] / wanted)
         disk = np.nan_to_num(others[:, 2] / (others[:, 2] + use[:, 2])) * waiting[:, 2]
     return np.stack([cpu, waiting[:, 1], disk], axis=1) * ramp(waiting, *FELT)
+
+
+def _wanted(waiting: Numbers, use: Numbers) -> Numbers:
+    """Return the share of the time in which a container waited for a CPU or had one."""
+    wanted: Numbers = waiting + np.minimum(use, 1.0 - waiting)
+    return wanted
+
+
+def _explained(cores: Numbers, waiting: Numbers, use: Numbers) -> Numbers:
+    """Return the waiting that ``cores`` of others explain: they must run while the container wants to.
+
+    What is beyond that, the container's own threads or processes outside of containers have caused.
+    """
+    explained: Numbers = LUCKLESS * cores * _wanted(waiting, use)
+    return explained
 
 
 def _worst(suffered: Numbers) -> Integers:
@@ -143,7 +161,8 @@ def _blame(use: Numbers, who: Integers, suffered: Numbers, together: Numbers, no
     """Return [containers, victims]: the victim's trouble, shared out among the others.
 
     Shares go by the square of use, so that the heavy are named and small steady users are not, and by coincidence.
-    The whole is lowered by the square of the victim's own part in the use: equals contend, nobody intrudes.
+    The whole is lowered where the victim uses as much as they: to a quarter between equals, who contend but do not
+    intrude.
     """
     heavy = np.where(use > noticed, use, 0.0)
     weight = heavy[:, None] ** 2 * together
@@ -152,16 +171,16 @@ def _blame(use: Numbers, who: Integers, suffered: Numbers, together: Numbers, no
     others = heavy.sum() - heavy[who]
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.nan_to_num(weight / total)
-        intrusion = np.nan_to_num(others / (others + use[who])) ** 2
+        intrusion = np.nan_to_num(others**2 / (others**2 + use[who] ** 2)) ** 2
     blame: Numbers = share * intrusion * suffered
     return blame
 
 
-def _reach(use: Numbers, waiting: Numbers, suffered: Numbers, kind: int) -> Numbers:
-    """Return [containers, victims], the most that each can have caused at its use."""
+def _reach(use: Numbers, waiting: Numbers, own: Numbers, kind: int) -> Numbers:
+    """Return [containers, victims], the part of each victim's trouble that each can have caused at its use."""
     if INTERFERENCE[kind] == "cpu":
-        return suffered * np.minimum(use[:, None] / np.maximum(waiting, 1e-9), 1.0)
-    return suffered * ramp(use, NOTICED[kind], 8 * NOTICED[kind])[:, None]
+        return np.minimum(_explained(use[:, None], waiting, own) / np.maximum(waiting, 1e-9), 1.0)
+    return ramp(use, NOTICED[kind], 8 * NOTICED[kind])[:, None]
 
 
 def _top(blame: Numbers, who: Integers) -> tuple[Numbers, Integers]:

@@ -22,7 +22,7 @@ def _blame(found: interference.Interference, culprit: int, victim: int, kind: in
     return float(found.caused[culprit, kind][match].sum())
 
 
-@pytest.mark.parametrize(("step", "since"), [(1.0, 8), (2.0, 5), (15.0, 1)])
+@pytest.mark.parametrize(("step", "since"), [(1.0, 10), (2.0, 5), (15.0, 1)])
 def test_a_new_noisy_neighbour_is_named_within_fifteen_seconds(
     make_window: MakeWindow, step: float, since: int
 ) -> None:
@@ -58,6 +58,18 @@ def test_a_container_held_by_its_own_quota_accuses_nobody(make_window: MakeWindo
     )
     assert found.suffered[0, CPU] < ALARM / 2
     assert found.caused.max() < ALARM / 4
+
+
+def test_a_container_that_gets_its_whole_quota_on_a_busy_core_accuses_nobody(make_window: MakeWindow) -> None:
+    found = interference.find(
+        make_window(
+            cpu=_steady([0.3, 0.6]),
+            cpu_waiting=_steady([0.7, 0.3]),
+            cpu_throttled=_steady([0.97, 0.0]),
+            cpu_throttled_seconds=_steady([0.4, 0.0]),
+        )
+    )
+    assert found.suffered[0, CPU] < ALARM / 2
 
 
 def test_many_throttled_threads_take_off_no_more_than_the_time_that_they_were_throttled(
