@@ -46,6 +46,13 @@ def run() -> Callable[..., subprocess.CompletedProcess[str]]:
 
 
 @pytest.fixture(scope="session")
+def actuator_names() -> set[str]:
+    """Names in the source of the actuator's /metrics, whose families exist only once there is a ledger."""
+    written = set(re.findall(r'"(cpp_\w+)"', (RULES.parent / "actuator" / "metrics.py").read_text()))
+    return written | {f"{name}_total" for name in written}
+
+
+@pytest.fixture(scope="session")
 def metric_names() -> Callable[[str], Iterator[str]]:
     """Names of series in an expression or a template: ours, and those of recording rules."""
 
