@@ -1,6 +1,5 @@
 """The command ``replay``: score a recording through the same code as ``run``."""
 
-import argparse
 import csv
 import sys
 from collections.abc import Iterator
@@ -9,9 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from exporter.assess.scores import INTERFERENCE, Scores
-from exporter.config import Config, ThresholdsConfig, load_config
+from exporter.config import Config, ThresholdsConfig
 from exporter.cycle import Cycle, Readings
-from exporter.durations import parse_duration
 from exporter.history.identity import Identity
 from exporter.sources.replay import RecordingError, read_recording, steps
 
@@ -26,38 +24,23 @@ _PLAIN = {
 }
 
 
-def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``replay``."""
-    parser.add_argument("--input", required=True, type=Path, metavar="F", help="timestamp,container,metric,label,value")
-    parser.add_argument("--output", required=True, type=Path, metavar="O", help="where the scores go, as CSV")
-    parser.add_argument("--step", default=1.0, type=_duration, help="time between two scores (default 1s)")
-    parser.add_argument("--learn", default=180.0, type=_duration, help="how long behaviour is learned (default 3m)")
-
-
-def replay_command(options: argparse.Namespace) -> int:
-    """Run ``replay``; return the exit code."""
-    config = _config(load_config(options.config), options.step, options.learn)
+def run_replay(config: Config, recording: Path, output: Path, step: float, learn: float) -> int:
+    """Write a row a score a ``step`` (seconds) to ``output``; return the exit code: 2 for bad input."""
+    config = _config(config, step, learn)
     cycle, count = Cycle(config), 0
     try:
-        with options.output.open("w", newline="") as file:
-            writer = csv.writer(file)
+        with output.open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
             writer.writerow(HEADER)
-            for now, samples in steps(read_recording(options.input), options.step):
+            for now, samples in steps(read_recording(recording), step):
                 snapshot, scores = cycle.learn(Readings(samples, samples), now)
                 writer.writerows(_rows(now, snapshot.identities, scores, config.assess.thresholds))
                 count += 1
     except (RecordingError, OSError) as error:
-        print(f"cpp-exporter: {error}", file=sys.stderr)  # noqa: T201
+        print(f"cpp-exporter replay: {error}", file=sys.stderr)  # noqa: T201 - the command's answer
         return 2
-    print(f"{count} steps scored")  # noqa: T201
+    print(f"{count} steps scored")  # noqa: T201 - the command's answer
     return 0
-
-
-def _duration(text: str) -> float:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _config(config: Config, step: float, learn: float) -> Config:

@@ -1,0 +1,79 @@
+"""The command line of cpp-exporter."""
+
+import argparse
+from pathlib import Path
+
+from exporter import logs
+from exporter.durations import parse_duration
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; ``command`` is the name of the chosen command."""
+    top = argparse.ArgumentParser(
+        prog="cpp-exporter", description="Learns a Container Personality Profile of each container and publishes it."
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="command")
+    run = _command(commands, "run", "learn, forecast and serve")
+    run.add_argument(
+        "--web.listen-address",
+        dest="listen",
+        default="127.0.0.1:17900",
+        metavar="HOST:PORT",
+        help="where to serve /metrics and /profiles (default %(default)s)",
+    )
+    check = _command(commands, "check-config", "say whether the configuration is good, without starting")
+    replay = _command(commands, "replay", "score a recording as run would have")
+    _add_replay(replay)
+    _add_backtest(_command(commands, "backtest", "forecast a recording and measure the error"))
+    for command in (run, check, replay):
+        command.add_argument("--config.file", dest="config", type=Path, metavar="FILE", help="YAML; all keys optional")
+    return top
+
+
+def _command(
+    commands: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, purpose: str
+) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=purpose, description=purpose)
+    command.add_argument("--log.level", dest="log_level", default="info", choices=logs.LEVELS, help="what to log")
+    command.add_argument("--log.format", dest="log_format", default="logfmt", choices=logs.FORMATS, help="how to log")
+    return command
+
+
+def _add_replay(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--input", required=True, type=Path, metavar="F", help="CSV: timestamp,container,metric,label,value"
+    )
+    command.add_argument("--output", required=True, type=Path, metavar="O", help="CSV with a row a score a step")
+    command.add_argument("--step", default=1.0, type=_duration, help="time between two scores (default 1s)")
+    command.add_argument("--learn", default=180.0, type=_duration, help="how long behaviour is learned (default 3m)")
+
+
+def _add_backtest(command: argparse.ArgumentParser) -> None:
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument("--input", type=Path, metavar="F", help="CSV, plain, .gz or .xz: series,timestamp,value")
+    source.add_argument("--prometheus.url", dest="url", help="measure on your own history; needs --query")
+    command.add_argument("--query", help="PromQL whose series are forecast")
+    command.add_argument("--output", required=True, type=Path, metavar="O", help="CSV with a row a forecast")
+    command.add_argument(
+        "--horizons", default="5m,15m,30m", type=_durations, help="how far ahead (default %(default)s)"
+    )
+    command.add_argument("--quantiles", default="0.5,0.9,0.99", type=_numbers, help="(default %(default)s)")
+    command.add_argument("--origins", default=30, type=int, help="forecasts a series (default %(default)s)")
+    command.add_argument(
+        "--test-from", default=0.6, type=float, help="share of the recording before the first one (default %(default)s)"
+    )
+
+
+def _duration(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _durations(text: str) -> tuple[float, ...]:
+    return tuple(_duration(part) for part in text.split(","))
+
+
+def _numbers(text: str) -> tuple[float, ...]:
+    return tuple(float(part) for part in text.split(","))
