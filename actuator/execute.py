@@ -47,18 +47,16 @@ class Executor:
         # The kernel has the last word: a call that timed out may have been carried out all the same.
         if _same(step.resource, after.limit, step.after):
             return StepOutcome(StepState.DONE, after.file, before.raw, after.raw)
-        return self._revert(target, step, before, error or f"the kernel holds {after.raw}, not {step.after}")
-
-    def _revert(self, target: Target, step: Step, before: KernelValue, error: str) -> StepOutcome:
-        found = self._look(target, step.resource)
-        if found is not None and not _same(step.resource, found.limit, before.limit):
+        if not _same(step.resource, after.limit, before.limit):
+            error = error or f"the kernel holds {after.raw}, not {step.after}"
             self._set(target, step.resource, before.limit)
-            found = self._look(target, step.resource)
-        if found is None:
-            return StepOutcome(StepState.FAILED, before.file, before.raw, "", error)
-        back = _same(step.resource, found.limit, before.limit)
+        return self._reverted(target, step, before, error or "the kernel holds the old limit")
+
+    def _reverted(self, target: Target, step: Step, before: KernelValue, error: str) -> StepOutcome:
+        found = self._look(target, step.resource)
+        back = found is not None and _same(step.resource, found.limit, before.limit)
         state = StepState.REVERTED if back else StepState.FAILED
-        return StepOutcome(state, found.file, before.raw, found.raw, error)
+        return StepOutcome(state, before.file, before.raw, found.raw if found else "", error)
 
     def _set(self, target: Target, resource: str, value: float | None) -> str:
         """Return why it failed, or nothing."""

@@ -90,11 +90,11 @@ def _everything(order: Order) -> str:
         "first": f"min(min_over_time(timestamp({usage})[1d:1m]))",
         "oom": f"max(max_over_time({oom}[1d])) - (min({oom} offset 1d) or vector(0))",
     }
-    named = f"cpp_({resource}_(forecast|limit)_{unit}|cpu_throttled_ratio|memory_exhaustion_seconds)"
+    # One selector for all of the container's series: ``or`` ignores names, so of two it would drop the second's.
+    more = f"cpp_{resource}_(forecast|limit)_{unit}|cpp_cpu_throttled_ratio|cpp_memory_exhaustion_seconds"
     node = f"cpp_node_{resource}_(forecast|capacity)_{unit}"
     parts = [
-        usage,
-        f'{{__name__=~"{named}",{of_container}}}',
+        f'{{__name__=~"{_usage_name(resource)}|{more}",{of_container}}}',
         f'{{__name__=~"{node}",{of_node}}}',
         f'cpp_last_sample_timestamp_seconds{{source="{_TRUTH}",{of_node}}}',
         *(f'label_replace({expression}, "ask", "{ask}", "", "")' for ask, expression in computed.items()),
