@@ -45,4 +45,4 @@ bench: setup ## measure against peers; lines of JSON
 	@status=0; for file in tests/bench/bench_*.py; do $(VENV)/python $$file || status=$$?; done; exit $$status
 
 docs: setup ## write the generated pages anew
-	$(VENV)/python -m exporter.publish.catalogue > docs/metrics.md
+	$(VENV)/python -m exporter.publish.docs docs
