@@ -115,7 +115,6 @@ class Stack:
             "probe": [VENV / "bin/cpp-probe", listen["probe"]],
             "exporter": [VENV / "bin/cpp-exporter", "run", f"--config.file={self.files.exporter}", listen["exporter"]],
             "actuator": [VENV / "bin/cpp-actuator", "run", f"--config.file={self.files.actuator}", listen["actuator"]],
-            # Before Prometheus: an alert that meets no Alertmanager is sent again a minute later only.
             "alertmanager": [
                 shutil.which("alertmanager") or "prometheus-alertmanager",
                 f"--config.file={self.files.alertmanager}",
@@ -127,6 +126,8 @@ class Stack:
                 "prometheus",
                 f"--config.file={self.files.prometheus}",
                 f"--storage.tsdb.path={self.directory / 'prometheus'}",
+                # An alert that fires before Alertmanager has been found would else be sent again after a minute only.
+                "--rules.alert.resend-delay=5s",
                 listen["prometheus"],
             ],
         }
