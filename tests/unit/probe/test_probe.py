@@ -1,0 +1,90 @@
+import json
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from exporter.probe.__main__ import main
+from exporter.probe.cgroups import Hierarchy
+from exporter.probe.loop import parse_interval
+from exporter.probe.probe import Probe
+from exporter.probe.stream import Lost, Print
+from exporter.probe.tally import Tally
+
+
+@pytest.fixture
+def probe(hierarchy: Hierarchy) -> Probe:
+    return Probe(hierarchy, Tally(1000), clock=lambda: 50.0)
+
+
+def inode(hybrid: Path, container_id: str) -> int:
+    return (hybrid / "unified/docker" / container_id).stat().st_ino
+
+
+def test_counts_of_a_container_that_is_new_are_not_missed(probe: Probe, hybrid: Path, container_id: str) -> None:
+    probe.take(Print(10.0, {"created": {"1": 9}}))
+    probe.take(Print(11.0, {"created": {"1": 9, str(inode(hybrid, container_id)): 4}}))
+    (state,), health = probe.snapshot()
+    assert (state.path, state.counts, state.read_at) == (f"/docker/{container_id}", {("created", 0): 4}, 50.0)
+    assert (health.up, health.printed_at) == (True, 11.0)
+
+
+def test_a_container_that_went_away_leaves_nothing(probe: Probe, hybrid: Path, container_id: str) -> None:
+    probe.take(Print(10.0, {"created": {str(inode(hybrid, container_id)): 4}}))
+    directory = hybrid / "unified/docker" / container_id
+    (directory / "cpu.pressure").unlink()
+    directory.rmdir()
+    assert probe.snapshot()[0] == []
+
+
+def test_while_bpftrace_is_away_the_counts_stay_and_the_probe_is_not_up(
+    probe: Probe, hybrid: Path, container_id: str
+) -> None:
+    key = str(inode(hybrid, container_id))
+    probe.take(Print(10.0, {"created": {key: 4}}))
+    probe.ended()
+    (state,), health = probe.snapshot()
+    assert (state.counts, health.up, health.printed_at, health.restarts) == ({("created", 0): 4}, False, 10.0, 1)
+    probe.take(Print(20.0, {"created": {key: 1}}))
+    (state,), health = probe.snapshot()
+    assert (state.counts, health.up) == ({("created", 0): 5}, True)
+
+
+def test_lost_events_add_up(probe: Probe) -> None:
+    probe.take(Lost(3))
+    probe.take(Lost(4))
+    assert probe.snapshot()[1].lost_events == 7
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("1s", 1.0), ("500ms", 0.5), ("2.5s", 2.5)])
+def test_an_interval_reads_like_a_duration(text: str, seconds: float) -> None:
+    assert parse_interval(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["1", "10ms", "0s", "-1s", "1m", ""])
+def test_an_interval_that_makes_no_sense_is_refused(text: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([f"--interval={text}"])
+
+
+def started(*flags: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "exporter.probe", *flags]
+    return subprocess.run(command, capture_output=True, text=True, check=False, timeout=20)
+
+
+def test_without_cgroup2_the_probe_says_so_in_the_format_asked_for_and_does_not_start(tmp_path: Path) -> None:
+    done = started(f"--cgroup.root={tmp_path}", "--log.format=json")
+    entry = json.loads(done.stderr)
+    assert (done.returncode, entry["level"]) == (1, "error")
+    assert "--cgroup.root" in entry["event"]
+
+
+def test_a_port_that_is_taken_is_named_with_the_flag_that_moves_it(hybrid: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = started(f"--cgroup.root={hybrid}", f"--web.listen-address=127.0.0.1:{port}")
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port}" in done.stderr
+    assert "--web.listen-address" in done.stderr
