@@ -33,8 +33,9 @@ def listen(address: str) -> socket.socket:
             return socket.create_server(("", int(port)), family=socket.AF_INET6, dualstack_ipv6=True)
         return socket.create_server((host, int(port)), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise AddressError(
-            f"{address}: cannot listen on port {port} ({os.strerror(error.errno or 0)}); choose another with --web.listen-address"
+            f"{address}: cannot listen on port {port} ({reason}); choose another with --web.listen-address"
         ) from error
 
 

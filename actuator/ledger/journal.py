@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+from collections.abc import Mapping
+from math import isfinite
 
 from actuator.ledger.rows import key, step_of
 from actuator.model import Intent, Plan, Refusal, Step, StepOutcome, StepState, Target
@@ -50,7 +52,7 @@ def record_plan(
     cursor = connection.execute(
         "INSERT INTO verdicts (order_id, origin, kind, code, reason, retryable, inputs, at, last_at)"
         " VALUES (?, ?, 'plan', 'plan', ?, 0, ?, ?, ?)",
-        (order_id, origin, plan.reason, json.dumps(dict(plan.inputs), default=str), at, at),
+        (order_id, origin, plan.reason, json.dumps(_finite(plan.inputs), default=str), at, at),
     )
     head = (cursor.lastrowid, order_id, key(target))
     return [_insert_step(connection, (*head, *_columns(step), origin, at)) for step in plan.steps]
@@ -115,6 +117,13 @@ def _insert_step(connection: sqlite3.Connection, values: tuple[object, ...]) -> 
 
 def _columns(step: Step) -> tuple[object, ...]:
     return step.kind, step.resource, step.before, step.after, step.expires_at, step.due_at, step.leak
+
+
+def _finite(value: object) -> object:
+    """Return ``value`` without the infinities and NaNs that JSON has no words for."""
+    if isinstance(value, Mapping):
+        return {name: _finite(content) for name, content in value.items()}
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _count_action(connection: sqlite3.Connection, order_id: int, outcome: str) -> None:

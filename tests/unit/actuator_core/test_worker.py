@@ -1,0 +1,223 @@
+"""From an open order to a changed kernel, and every reason not to."""
+
+from typing import Any
+
+import pytest
+
+from actuator.platforms.errors import PlatformError
+
+GIB = 2**30
+
+
+def outcome(world: Any) -> Any:
+    world.work()
+    return world.action()["outcome"]
+
+
+def test_a_reservation_is_held_in_the_ledger_and_shown_as_a_metric(world: Any, make_alert: Any) -> None:
+    world.post(make_alert())
+    assert outcome(world) == "done"
+    assert world.kernel.calls == []
+    identity = 'container="web",container_id="id-of-web",namespace="",node="n1",pod=""'
+    assert f"cpp_reservation_cpu_cores{{{identity}}}" in world.metrics()
+    assert "cpp_reservation_due_timestamp_seconds{" in world.metrics()
+
+
+def test_a_reservation_is_activated_before_the_demand_arrives_and_is_gone_then(world: Any, make_alert: Any) -> None:
+    world.post(make_alert())
+    world.work()
+    world.post(make_alert(status="resolved"), make_alert(intent="activate"))
+    world.work()
+    assert world.kernel.limits["web", "cpu"] > 1.5
+    assert [step["state"] for step in world.steps()] == ["done", "done", "done"]
+    assert "cpp_reservation_cpu_cores{" not in world.metrics()
+
+
+def test_the_kernels_values_before_and_after_are_kept(world: Any, make_alert: Any) -> None:
+    world.post(make_alert(intent="relieve"))
+    world.work()
+    (step,) = world.steps()
+    assert (step["kernel_file"], step["before_raw"]) == ("/cgroup/web/cpu", "1.0")
+    assert float(step["after_raw"]) == world.kernel.limits["web", "cpu"] == step["after"]
+
+
+def test_dry_run_plans_and_touches_nothing(make_world: Any, make_alert: Any) -> None:
+    world = make_world(dry_run=True)
+    world.kernel.add("web", 1.0, GIB)
+    world.watchdog()
+    world.post(make_alert(), make_alert(intent="relieve", container="web", labels={"severity": "warning"}))
+    world.work()
+    assert {step["state"] for step in world.steps()} == {"dry_run"}
+    assert world.kernel.calls == []
+    assert "cpp_reservation_cpu_cores{" not in world.metrics()
+    assert "cpp_throttle_active{" not in world.metrics()
+
+
+def test_dry_run_keeps_the_cooldown_so_that_it_does_not_plan_at_every_pass(make_world: Any, make_alert: Any) -> None:
+    world = make_world(dry_run=True)
+    world.kernel.add("web", 1.0, GIB)
+    world.watchdog()
+    world.post(make_alert())
+    for _ in range(5):
+        world.clock.pass_by(10)
+        world.work()
+    assert len(world.steps()) == 1
+
+
+def test_without_a_watchdog_nothing_is_done(make_world: Any, make_alert: Any) -> None:
+    world = make_world()
+    world.kernel.add("web", 1.0, GIB)
+    world.post(make_alert())
+    assert outcome(world) == "refused: watchdog_silent"
+    assert world.action()["state"] == "open"
+
+
+def test_after_three_minutes_of_silence_nothing_is_done_until_the_watchdog_is_heard_again(
+    world: Any, make_alert: Any
+) -> None:
+    world.clock.pass_by(181)
+    world.post(make_alert())
+    assert outcome(world) == "refused: watchdog_silent"
+    world.watchdog()
+    world.clock.pass_by(20)
+    assert outcome(world) == "done"
+
+
+def test_a_watchdog_of_another_cluster_is_not_ours(world: Any, make_alert: Any) -> None:
+    world.clock.pass_by(181)
+    world.post({"labels": {"alertname": "CppWatchdog", "cluster": "prod"}})
+    world.post(make_alert())
+    assert outcome(world) == "refused: watchdog_silent"
+
+
+def test_the_watchdogs_last_word_survives_a_restart(world: Any, make_world: Any, make_alert: Any) -> None:
+    world.clock.pass_by(170)
+    again = make_world()
+    again.post(make_alert())
+    assert outcome(again) == "done"
+
+
+def test_a_pause_by_hand_survives_a_restart_and_ends_by_hand(world: Any, make_world: Any, make_alert: Any) -> None:
+    headers = {"Authorization": "Bearer secret"}
+    assert world.service.app.test_client().post("/pause", headers=headers).status_code == 200
+    again = make_world()
+    again.post(make_alert())
+    assert outcome(again) == "refused: paused"
+    assert 'cpp_paused{reason="paused"} 1.0' in again.metrics()
+    again.service.app.test_client().post("/resume", headers=headers)
+    again.clock.pass_by(20)
+    assert outcome(again) == "done"
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        ({"problem": "connection refused", "sample_age": float("inf"), "firing": False}, "prometheus_unreachable"),
+        ({"sample_age": 31.0}, "stale_data"),
+        ({"firing": False}, "not_firing"),
+    ],
+)
+def test_without_fresh_truth_nothing_is_done(world: Any, make_alert: Any, seen: Any, reason: Any) -> None:
+    world.truth.say(**seen)
+    world.post(make_alert(intent="relieve"))
+    assert outcome(world) == f"refused: {reason}"
+    assert world.kernel.calls == []
+
+
+def test_the_condition_is_asked_again_before_the_step(world: Any, make_alert: Any) -> None:
+    world.post(make_alert(intent="relieve"))
+    world.work()
+    assert world.truth.asked == 2
+
+
+def test_a_platform_that_does_not_answer_is_a_refusal_for_now(world: Any, make_alert: Any) -> None:
+    world.kernel.reachable = False
+    world.post(make_alert())
+    assert outcome(world) == "refused: platform_unavailable"
+    world.kernel.reachable = True
+    world.clock.pass_by(20)
+    assert outcome(world) == "done"
+
+
+def test_a_refusal_that_repeats_is_one_line_with_a_count(world: Any, make_alert: Any) -> None:
+    world.truth.say(sample_age=99.0)
+    world.post(make_alert())
+    for _ in range(4):
+        world.work()
+        world.clock.pass_by(15)
+    (decision,) = world.action()["decisions"]
+    assert decision["times"] == 4
+
+
+def test_a_second_action_waits_for_the_cooldown(world: Any, make_alert: Any) -> None:
+    world.post(make_alert(intent="relieve"))
+    world.work()
+    world.post(make_alert(intent="quarantine"))
+    for _ in range(14):
+        world.clock.pass_by(20)
+        world.watchdog()
+        world.work()
+    assert len(world.kernel.calls) == 1
+
+
+def test_the_budget_of_an_hour_holds_over_all_containers_and_the_most_severe_comes_first(
+    make_world: Any, make_alert: Any
+) -> None:
+    world = make_world(limits={"start_up_grace": "1s", "actions_per_hour": 1})
+    world.kernel.add("web", 1.0, GIB)
+    world.kernel.add("db", 1.0, GIB)
+    world.watchdog()
+    world.post(make_alert(intent="relieve"))
+    world.post(make_alert(intent="relieve", container="db", labels={"severity": "critical"}))
+    world.work()
+    assert [container for container, _, _ in world.kernel.calls] == ["db"]
+    assert sorted(action["outcome"] for action in world.actions()) == ["done", "refused: budget"]
+
+
+def test_while_a_stronger_intent_holds_the_container_a_weaker_one_is_refused(world: Any, make_alert: Any) -> None:
+    world.post(make_alert(), make_alert(intent="relieve"))
+    world.work()
+    reserve = next(action for action in world.actions() if action["intent"] == "reserve")
+    assert reserve["outcome"] == "refused: stronger_intent"
+
+
+def test_an_order_that_fails_unforeseen_is_retried_ever_later_and_stops_nobody(world: Any, make_alert: Any) -> None:
+    world.truth.fails = RuntimeError("nobody foresaw this")
+    world.post(make_alert())
+    waits = []
+    for _ in range(3):
+        world.work()
+        waits.append(world.action()["not_before"] - world.clock.now)
+        world.clock.pass_by(waits[-1] + 1)
+        world.watchdog()
+    assert waits == [15, 30, 60]
+    assert "cpp_worker_errors_total 3.0" in world.metrics()
+    world.truth.fails = None
+    assert outcome(world) == "done"
+
+
+def test_a_change_that_the_kernel_does_not_show_is_reverted_and_recorded(
+    world: Any, make_alert: Any, monkeypatch: Any
+) -> None:
+
+    def refuse(target: Any, resource: Any, value: Any) -> None:
+        raise PlatformError("no")
+
+    monkeypatch.setattr(world.kernel, "set_limit", refuse)
+    world.post(make_alert(intent="relieve"))
+    assert outcome(world) == "reverted"
+    assert world.kernel.limits["web", "cpu"] == 1.0
+    assert "cpp_throttle_active{" not in world.metrics()
+
+
+def test_a_limit_that_the_owner_changed_becomes_the_owners_limit(world: Any, make_alert: Any) -> None:
+    world.post(make_alert(intent="relieve"))
+    world.work()
+    world.kernel.limits["web", "cpu"] = 3.0
+    world.clock.pass_by(400)
+    world.watchdog()
+    world.post(make_alert(intent="relieve"))
+    world.truth.say(usage=2.9)
+    world.work()
+    (held,) = world.service.ledger.held()
+    assert held.owner_limit == 3.0
