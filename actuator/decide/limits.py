@@ -46,6 +46,8 @@ class Limits(BaseModel):
     """A throttle takes at most this share of what the container uses now."""
     throttle_floor: float = Field(0.05, ge=0.01)
     """No CPU limit is set under this many cores."""
+    throttle_patience: Duration = 300.0
+    """A throttle in force is tightened further only after this, however short the cooldown."""
     throttle_ttl: Duration = 600.0
     """The owner's limit returns after this; each relapse doubles it."""
     throttle_ttl_max: Duration = 3600.0

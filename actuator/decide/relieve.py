@@ -9,6 +9,8 @@ def plan(s: Situation) -> Plan | Refusal:
     if s.order.resource != "cpu":
         what = s.order.resource or "no resource"
         return refuse_for_good("unsupported", f"only cpu can be throttled, not {what}: less memory would kill")
+    if (refusal := _too_soon_to_tighten(s)) is not None:
+        return refusal
     if s.observation.usage is None:
         return refuse("no_usage", "the container's CPU usage is not known")
     limit, usage = s.limit, s.observation.usage
@@ -18,6 +20,14 @@ def plan(s: Situation) -> Plan | Refusal:
             "nothing_to_throttle", f"it uses {s.say(usage)}, and {s.say(s.limits.throttle_floor)} is the least"
         )
     return _throttle(s, limit, after)
+
+
+def _too_soon_to_tighten(s: Situation) -> Refusal | None:
+    """A score looks back over a window, so a throttle needs a while until it can show in it."""
+    since = s.now - (s.memory.last_action_at or 0.0)
+    if s.memory.throttle is None or since >= s.limits.throttle_patience:
+        return None
+    return refuse("effect_pending", f"throttled {since:.0f} s ago; {s.limits.throttle_patience:.0f} s show its effect")
 
 
 def _throttle(s: Situation, limit: float | None, after: float) -> Plan:

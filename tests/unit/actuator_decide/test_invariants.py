@@ -124,7 +124,7 @@ free_memories = st.builds(
     raises=st.sampled_from([0, 0, 1]),
 )
 free = given(free_orders, free_observations, free_allocations, free_memories)
-many = settings(max_examples=250, deadline=None)
+many = settings(max_examples=150, deadline=None)
 
 
 def changes(answer: Plan | Refusal) -> list[Step]:

@@ -87,6 +87,13 @@ def test_only_cpu_can_be_throttled(case: Any, resource: str) -> None:
     assert case(Intent.RELIEVE).order_is(resource=resource).refusal() == "unsupported"
 
 
+def test_a_throttle_is_given_time_to_show_its_effect_before_it_is_tightened(case: Any) -> None:
+    hasty = case(Intent.RELIEVE).bounded(cooldown=4.0)
+    assert hasty.remembered(last_action_at=NOW - 299).plan()
+    assert hasty.throttled_to(0.9).refusal() == "effect_pending"
+    assert hasty.remembered(last_action_at=NOW - 300).plan()
+
+
 def test_each_relapse_doubles_the_hold_up_to_a_bound(case: Any) -> None:
     holds = [
         case(Intent.RELIEVE).throttled_to(0.9, relapses).plan().steps[0].expires_at - NOW for relapses in (0, 1, 2, 9)

@@ -18,7 +18,7 @@ UPDATE = f"/containers/{ID}/update"
 @pytest.fixture
 def platform(engine_stub: Any, tree: Any, tmp_path: Path) -> DockerPlatform:
     tree.v1()
-    return DockerPlatform(Engine(str(tmp_path / "docker.sock"), timeout=2), Cgroups(tree.cgroup, tree.proc))
+    return DockerPlatform(Engine(str(tmp_path / "docker.sock"), timeout=10), Cgroups(tree.cgroup, tree.proc))
 
 
 def test_what_a_container_has_comes_from_the_kernel(engine_stub: Any, platform: DockerPlatform, target: Target) -> None:
