@@ -58,6 +58,13 @@ class Exporter:
                 _log.exception("cycle failed")
             interval = self._config.interval
             self._stop.wait(interval - self._clock() % interval)
+        self.close()
+
+    def close(self) -> None:
+        """End what this began: readers, connections, the training child."""
+        self._readers.shutdown()
+        for source in self._sources:
+            source.close()
         self.cycle.close()
 
     def stop(self) -> None:

@@ -41,7 +41,7 @@ def parse(text: bytes, wanted: frozenset[str]) -> Samples:
     """Return the wanted families of ``text``; raise ExpositionError where a wanted line is malformed.
 
     Values that are not finite are kept as they are. Text without a single TYPE line is refused, so that an error
-    page is not taken for an idle node.
+    page or an empty answer is not taken for an idle node.
     """
     samples: Samples = {}
     announced = False
@@ -49,7 +49,7 @@ def parse(text: bytes, wanted: frozenset[str]) -> Samples:
         announced = True
         if name in wanted:
             samples[name] = _family(name, block)
-    if text.strip() and not announced:
+    if not announced:
         raise ExpositionError(f"no metric family in {len(text)} bytes, which begin {text[:40]!r}")
     return samples
 

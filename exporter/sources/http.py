@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import requests
 import structlog
+from urllib3.exceptions import HTTPError
 
 from exporter.config import SourceConfig
 from exporter.sources.exposition import ExpositionError, Samples, parse
@@ -60,6 +61,10 @@ class HttpSource:
         self._note(up=True)
         return Reading(self.name, samples, self._clock() - started)
 
+    def close(self) -> None:
+        """Let go of the connection."""
+        self._session.close()
+
     def _fetch(self, deadline: float) -> bytes:
         chunks = []
         try:
@@ -67,11 +72,12 @@ class HttpSource:
                 self._config.url, headers=self._headers(), timeout=self._config.timeout, stream=True
             ) as response:
                 response.raise_for_status()
-                for chunk in response.iter_content(_CHUNK):
+                # read1 returns what has come, so that the deadline is looked at even when bytes drip
+                while chunk := response.raw.read1(_CHUNK, decode_content=True):
                     chunks.append(chunk)
                     if self._clock() > deadline:
                         raise SourceError(f"no complete answer within {self._config.timeout:g} s")
-        except (requests.RequestException, OSError) as error:
+        except (requests.RequestException, HTTPError, OSError) as error:
             raise SourceError(str(error)) from error
         return b"".join(chunks)
 

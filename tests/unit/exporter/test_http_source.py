@@ -1,0 +1,215 @@
+import gzip
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from exporter.config import SourceConfig
+from exporter.sources.exposition import parse
+from exporter.sources.http import HttpSource, newest
+
+GOOD = b"# TYPE a gauge\na 1 1800000000000\na 2 1800000007500\n# TYPE b gauge\nb 3\n"
+WANTED = frozenset({"a", "b"})
+
+Handler = Callable[[socket.socket, bytes], None]
+
+
+class Server:
+    def __init__(self) -> None:
+        self.handler: Handler = _answer(GOOD)
+        self.requests: list[bytes] = []
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._accept)]
+        self._threads[0].start()
+
+    @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/metrics"
+
+    def close(self) -> None:
+        self._stopping.set()
+        with socket.create_connection(("127.0.0.1", self.port)):
+            pass
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            connection, _ = self._listener.accept()
+            if self._stopping.is_set():
+                connection.close()
+                return
+            thread = threading.Thread(target=self._serve, args=(connection,))
+            self._threads.append(thread)
+            thread.start()
+
+    def _serve(self, connection: socket.socket) -> None:
+        with connection:
+            request = connection.recv(65536)
+            self.requests.append(request)
+            try:
+                self.handler(connection, request)
+            except OSError:
+                return
+
+
+def _answer(body: bytes, status: str = "200 OK", more: str = "", length: int | None = None) -> Handler:
+    def handle(connection: socket.socket, _: bytes) -> None:
+        size = len(body) if length is None else length
+        head = f"HTTP/1.1 {status}\r\nContent-Length: {size}\r\nConnection: close\r\n{more}\r\n"
+        connection.sendall(head.encode() + body)
+
+    return handle
+
+
+def _drip(connection: socket.socket, _: bytes) -> None:
+    connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {len(GOOD)}\r\nConnection: close\r\n\r\n".encode())
+    for byte in GOOD:
+        connection.sendall(bytes([byte]))
+        time.sleep(0.05)
+
+
+def _silence(connection: socket.socket, _: bytes) -> None:
+    connection.settimeout(3)
+    connection.recv(1)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    running = Server()
+    yield running
+    running.close()
+
+
+@pytest.fixture
+def open_source() -> Iterator[Callable[..., HttpSource]]:
+    opened = []
+
+    def make(url: str, timeout: float = 2.0, token_file: Path | None = None) -> HttpSource:
+        opened.append(HttpSource("cadvisor", SourceConfig(url=url, timeout=timeout, token_file=token_file), WANTED))
+        return opened[-1]
+
+    yield make
+    for source in opened:
+        source.close()
+
+
+def test_a_good_answer_becomes_samples(server: Server, open_source: Callable[..., HttpSource]) -> None:
+    reading = open_source(server.url).read()
+    assert reading.samples is not None
+    assert reading.samples["a"].values.tolist() == [1.0, 2.0]
+    assert newest(reading.samples) == 1_800_000_007.5
+
+
+def test_text_without_timestamps_has_no_newest_sample() -> None:
+    assert str(newest(parse(b"# TYPE b gauge\nb 3\n", WANTED))) == "nan"
+
+
+def test_a_compressed_answer_is_read(server: Server, open_source: Callable[..., HttpSource]) -> None:
+    server.handler = _answer(gzip.compress(GOOD), more="Content-Encoding: gzip\r\n")
+    reading = open_source(server.url).read()
+    assert reading.samples is not None
+    assert set(reading.samples) == WANTED
+
+
+def test_an_answer_in_chunks_is_read(server: Server, open_source: Callable[..., HttpSource]) -> None:
+    def chunked(connection: socket.socket, _: bytes) -> None:
+        parts = [GOOD[:20], GOOD[20:], b""]
+        body = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + body)
+
+    server.handler = chunked
+    reading = open_source(server.url).read()
+    assert reading.samples is not None
+    assert set(reading.samples) == WANTED
+
+
+@pytest.mark.parametrize(
+    ("handler", "reason"),
+    [
+        (_answer(b"<html>busy</html>"), "no metric family"),
+        (_answer(b""), "no metric family"),
+        (_answer(b"# TYPE a gauge\na what\n"), "cannot read the line"),
+        (_answer(GOOD, status="500 Internal Server Error"), "500"),
+        (_answer(GOOD[:30], length=len(GOOD)), "bytes read"),
+        (lambda connection, _: connection.sendall(b"\x16\x03\x01nonsense\r\n\r\n"), ""),
+        (lambda connection, _: None, ""),
+    ],
+    ids=["an error page", "nothing", "garbage", "an error", "half an answer", "another protocol", "a closed door"],
+)
+def test_a_bad_answer_counts_as_down_with_its_reason(
+    server: Server, open_source: Callable[..., HttpSource], handler: Handler, reason: str
+) -> None:
+    server.handler = handler
+    source = open_source(server.url)
+    with capture_logs() as logs:
+        reading = source.read()
+    assert (reading.samples, source.up, source.errors) == (None, False, 1)
+    assert [entry["event"] for entry in logs] == ["source is down"]
+    assert reason in logs[0]["reason"]
+
+
+@pytest.mark.parametrize("handler", [_drip, _silence], ids=["drips", "is silent"])
+def test_a_source_that_drips_or_is_silent_is_given_up_at_its_deadline(
+    server: Server, open_source: Callable[..., HttpSource], handler: Handler
+) -> None:
+    server.handler = handler
+    reading = open_source(server.url, timeout=0.4).read()
+    assert reading.samples is None
+    assert 0.3 < reading.duration < 1.5
+
+
+def test_a_source_is_logged_only_when_it_goes_down_or_comes_back(
+    server: Server, open_source: Callable[..., HttpSource]
+) -> None:
+    source = open_source(server.url)
+    with capture_logs() as logs:
+        for body in (GOOD, GOOD, b"", b"", b"", GOOD, GOOD):
+            server.handler = _answer(body)
+            source.read()
+    assert [entry["event"] for entry in logs] == ["source is up", "source is down", "source is up"]
+    assert source.errors == 3
+    assert source.up is True
+
+
+def test_a_port_where_nobody_listens_is_down(open_source: Callable[..., HttpSource]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    source = open_source(f"http://127.0.0.1:{port}/metrics")
+    assert source.read().samples is None
+    assert source.errors == 1
+
+
+def test_an_address_that_is_none_is_down_and_raises_nothing(open_source: Callable[..., HttpSource]) -> None:
+    assert open_source("not an address").read().samples is None
+
+
+def test_the_token_is_sent_and_read_again_for_each_request(
+    server: Server, open_source: Callable[..., HttpSource], tmp_path: Path
+) -> None:
+    token = tmp_path / "token"
+    source = open_source(server.url, token_file=token)
+    for secret in ("first", "second"):
+        token.write_text(secret + "\n")
+        assert source.read().samples is not None
+    assert [b"Bearer first\r\n" in server.requests[0], b"Bearer second\r\n" in server.requests[1]] == [True, True]
+
+
+def test_a_missing_token_file_is_a_reason_for_being_down(
+    server: Server, open_source: Callable[..., HttpSource], tmp_path: Path
+) -> None:
+    source = open_source(server.url, token_file=tmp_path / "none")
+    with capture_logs() as logs:
+        assert source.read().samples is None
+    assert "none" in logs[0]["reason"]
+    assert server.requests == []
