@@ -30,9 +30,7 @@ class Pace:
         }
     )
     learn: str = "60s"
-    limits: Mapping[str, object] = field(
-        default_factory=lambda: {"cooldown": "4s", "lead_time": "12s", "start_up_grace": "20s"}
-    )
+    limits: Mapping[str, object] = field(default_factory=lambda: {"cooldown": "30s", "start_up_grace": "20s"})
     """Keys of the actuator's ``limits`` that differ from its defaults."""
 
 
@@ -68,13 +66,13 @@ class Files:
         return self.directory / "token"
 
 
-def write_configs(directory: Path, addresses: Mapping[str, str], node: str, pace: Pace) -> Files:
-    """Write all configuration of a run into ``directory``."""
+def write_configs(run: str, directory: Path, addresses: Mapping[str, str], node: str, pace: Pace) -> Files:
+    """Write all configuration of the run named ``run`` into ``directory``."""
     files = Files(directory)
     _write_secret(files.token)
     _write_yaml(files.exporter, exporter_config(addresses, node, pace))
     _write_yaml(files.actuator, actuator_config(files, addresses, pace))
-    _write_yaml(files.prometheus, prometheus_config(addresses, pace))
+    _write_yaml(files.prometheus, prometheus_config(run, addresses, pace))
     _write_yaml(files.alertmanager, alertmanager_config(files, addresses))
     return files
 
@@ -106,8 +104,8 @@ def actuator_config(files: Files, addresses: Mapping[str, str], pace: Pace) -> d
     }
 
 
-def prometheus_config(addresses: Mapping[str, str], pace: Pace) -> dict[str, Any]:
-    """Return the shipped Prometheus configuration, moved to this run's addresses and pace."""
+def prometheus_config(run: str, addresses: Mapping[str, str], pace: Pace) -> dict[str, Any]:
+    """Return the shipped Prometheus configuration, moved to this run's addresses, pace and containers."""
     document = _read_yaml(RULES / "prometheus.yml")
     document["global"] |= {"scrape_interval": pace.interval, "evaluation_interval": pace.interval}
     document["global"].pop("scrape_timeout", None)
@@ -116,6 +114,9 @@ def prometheus_config(addresses: Mapping[str, str], pace: Pace) -> dict[str, Any
         job["static_configs"] = [{"targets": [addresses[_part(job["job_name"])]]}]
         job.pop("scrape_interval", None)
         job.pop("scrape_timeout", None)
+        # Containers of others may run on this machine; what is not stored can neither alarm nor be acted on.
+        own = {"source_labels": ["container"], "regex": f"({run}-.*)?", "action": "keep"}
+        job.setdefault("metric_relabel_configs", []).append(own)
     for manager in document["alerting"]["alertmanagers"]:
         manager["static_configs"] = [{"targets": [addresses["alertmanager"]]}]
     return document

@@ -61,7 +61,7 @@ class Stack:
     def start(self) -> None:
         """Start all parts and wait until each is ready; raise SetupError with the reason otherwise."""
         self.addresses = choose_addresses(self.usual_ports)
-        write_configs(self.directory, self.addresses, self.node, self.pace)
+        write_configs(self.run, self.directory, self.addresses, self.node, self.pace)
         for part, command in self._commands().items():
             self._start_part(part, command)
 

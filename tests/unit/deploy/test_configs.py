@@ -1,3 +1,4 @@
+import re
 import stat
 import subprocess
 from pathlib import Path
@@ -15,7 +16,7 @@ ADDRESSES = {part: f"127.0.0.1:{40000 + number}" for number, part in enumerate(U
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
-    return write_configs(tmp_path, ADDRESSES, "here", Pace())
+    return write_configs("cpp-here", tmp_path, ADDRESSES, "here", Pace())
 
 
 def test_the_exporter_accepts_its_file_and_runs_at_the_pace_of_the_demo(files: Files) -> None:
@@ -37,7 +38,7 @@ def test_the_token_is_random_and_no_one_else_can_read_it(files: Files, tmp_path:
     assert stat.S_IMODE(files.token.stat().st_mode) == 0o600
     first = files.token.read_text()
     assert len(first) == 64
-    assert write_configs(tmp_path, ADDRESSES, "here", Pace()).token.read_text() != first
+    assert write_configs("cpp-here", tmp_path, ADDRESSES, "here", Pace()).token.read_text() != first
 
 
 def test_prometheus_runs_the_shipped_rules_at_the_new_addresses(files: Files) -> None:
@@ -49,6 +50,16 @@ def test_prometheus_runs_the_shipped_rules_at_the_new_addresses(files: Files) ->
     ]
     assert all(job["honor_labels"] for job in document["scrape_configs"])
     assert document["global"]["external_labels"] == shipped["global"]["external_labels"]
+
+
+def test_containers_of_others_never_reach_prometheus(files: Files) -> None:
+    for job in yaml.safe_load(files.prometheus.read_text())["scrape_configs"]:
+        kept = job["metric_relabel_configs"][-1]
+        assert (kept["source_labels"], kept["action"]) == (["container"], "keep")
+        matches = re.compile(kept["regex"]).fullmatch
+        assert matches("cpp-here-service")
+        assert matches("")
+        assert not matches("database")
 
 
 def test_alertmanager_keeps_its_routes_and_gets_the_actuator_and_the_token(files: Files) -> None:
