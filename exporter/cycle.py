@@ -13,6 +13,7 @@ from exporter.forecast.forecaster import Forecast, Forecaster
 from exporter.history.signals import LEVELS, RESOURCES
 from exporter.history.snapshot import Snapshot
 from exporter.history.store import History
+from exporter.history.windows import Floats
 from exporter.publish.page import Publisher
 from exporter.sources.exposition import Samples
 from exporter.state import SourceState, State, align, take
@@ -82,7 +83,15 @@ class Cycle:
             quantiles=quantiles[1:],
             due=due[1:],
             trusted=trusted[1:],
-            node_quantiles=quantiles[0],
+            node_quantiles=_possible(quantiles[0], snapshot),
             workload_names=registry.workload_names(),
             sources=sources,
         )
+
+
+def _possible(quantiles: Floats, snapshot: Snapshot) -> Floats:
+    """Cap the node's forecast [resources, ...] at what it has: more than that cannot be used."""
+    capacity = np.full((len(RESOURCES), 1, 1), np.inf, np.float32)
+    capacity[RESOURCES.index("cpu")] = snapshot.node_cpu
+    capacity[RESOURCES.index("memory")] = snapshot.node_memory
+    return np.fmin(quantiles, capacity)
