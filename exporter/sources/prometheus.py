@@ -13,7 +13,7 @@ Series = tuple[NDArray[np.float64], NDArray[np.float64]]
 _MOST_POINTS = 10_000  # Prometheus refuses answers of over 11,000 points a series
 
 
-class HistoryUnavailableError(Exception):
+class HistoryUnavailableError(OSError):
     """Prometheus could not be asked; the message says why."""
 
 
