@@ -68,9 +68,13 @@ class Carrier:
             container=record.target.container,
             kind=record.step.kind,
             resource=record.step.resource,
-            before=record.step.before,
-            after=record.step.after,
+            before=_short(record.step.before),
+            after=_short(record.step.after),
             state=str(outcome.state),
             error=outcome.error,
         )
         return outcome.state
+
+
+def _short(amount: float | None) -> float | None:
+    return None if amount is None else round(amount, 6)

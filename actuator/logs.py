@@ -36,4 +36,4 @@ def set_up(level: str, form: str) -> None:
 def _one_line(_logger: object, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """Keep only what says something; label values and tracebacks may hold line breaks."""
     kept = {name: value for name, value in event.items() if value not in (None, "")}
-    return {name: value.replace("\n", " | ") if isinstance(value, str) else value for name, value in kept.items()}
+    return {name: " | ".join(value.splitlines()) if isinstance(value, str) else value for name, value in kept.items()}

@@ -1,7 +1,7 @@
 """The HTTP face: deliveries in (authenticate, validate, record, 202), the ledger and the switches for people."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -15,8 +15,10 @@ from actuator.gate import Gate
 from actuator.ledger.database import LedgerError
 from actuator.ledger.protocol import Ledger
 from actuator.metrics import Meters
+from actuator.model import Refusal
 from actuator.payload import PayloadError, parse_delivery
 from actuator.reading import is_watchdog, read_alert
+from actuator.records import Reading
 
 _MOST_ACTIONS = 1000
 _PAGE = """<!doctype html><html lang="en"><head><title>cpp-actuator</title></head><body><h1>cpp-actuator</h1>
@@ -86,8 +88,16 @@ def _receive(desk: Desk) -> Response:
         desk.ledger.record_delivery(delivery, readings, at)
     if any(is_watchdog(alert, desk.cluster) for alert in delivery.alerts):
         desk.gate.heard(at)
+    _tell_refusals(readings)
     desk.wake()
     return _json({"recorded": len(delivery.alerts)}, 202)
+
+
+def _tell_refusals(readings: Sequence[Reading]) -> None:
+    for reading in readings:
+        if isinstance(reading.result, Refusal) and reading.alert.firing:
+            refusal = reading.result
+            _log.info("refused", alert=reading.alert.name, reason=refusal.reason, detail=refusal.detail)
 
 
 def _switch(desk: Desk, paused: bool) -> Response:

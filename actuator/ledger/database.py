@@ -8,7 +8,7 @@ from pathlib import Path
 
 from actuator.ledger.schema import SchemaError, prepare
 
-_BUSY_SECONDS = 3.0
+_BUSY_SECONDS = 2.0
 
 
 class LedgerError(Exception):

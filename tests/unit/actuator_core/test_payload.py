@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actuator.payload import PayloadError, parse_delivery
@@ -94,6 +94,7 @@ json_values = st.recursive(
 fields = st.sampled_from(["labels", "annotations", "status", "fingerprint", "startsAt"])
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.dictionaries(fields, json_values), max_size=3), json_values)
 def test_any_json_is_read_or_refused_in_words(alerts: Any, truncated: Any) -> None:
     try:
