@@ -36,11 +36,20 @@ class LimitWatch:
         found = []
         for container, files in self.files.items():
             for resource in _RESOURCES:
-                path = files.path(resource)
-                held = raw_limit(path)
-                before = self._held.setdefault((container, resource), held)
-                if held != before:
-                    self._held[container, resource] = held
-                    used = files.memory_used()
-                    found.append(Change(container, resource, str(path), before, held, now, used))
+                try:
+                    change = self._change(container, files, resource, now)
+                except OSError:  # the container has ended, and its files went with it
+                    continue
+                if change:
+                    found.append(change)
         return found
+
+    def _change(self, container: str, files: LimitFiles, resource: str, now: float) -> Change | None:
+        path = files.path(resource)
+        held = raw_limit(path)
+        before = self._held.setdefault((container, resource), held)
+        if held == before:
+            return None
+        used = files.memory_used()
+        self._held[container, resource] = held
+        return Change(container, resource, str(path), before, held, now, used)

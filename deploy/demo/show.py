@@ -44,7 +44,8 @@ def _follow(stack: Stack, story: Story, files: dict[str, LimitFiles], narrator: 
     rises = RiseWatch(files[story.service], story.rises)
     watch, asked = LimitWatch(files), 0.0
     while story.missing() and (now := time.time()) < narrator.began + _LONGEST_SECONDS:
-        if story.noise not in files and now > narrator.began + workloads.NOISE_AFTER:
+        late = now > narrator.began + workloads.NOISE_AFTER
+        if story.noise not in files and (late or story.activation()):
             _add(stack, workloads.NOISE, files, narrator)
         if line := rises.look(now):
             narrator.line(line)

@@ -9,7 +9,8 @@ from deploy.demo.kernel import LimitFiles, limit_files
 PERIOD = 50.0
 BUSY = 12.0
 SERVICE_LIMIT = 0.35
-NOISE_AFTER = 60.0
+NOISE_AFTER = 150.0
+"""Seconds after which the noise starts at the latest; else as soon as the service has its CPU."""
 _LEAK_LIMIT = "192m"
 
 
@@ -32,9 +33,9 @@ SERVICE = Workload(
 )
 LEAK = Workload(
     "leak",
-    ("leak", "--rate=1MiB/s", "--start=24MiB", "--max=2GiB"),
+    ("leak", "--rate=1MiB/s", "--start=24MiB", "--max=224MiB"),
     (f"--memory={_LEAK_LIMIT}", f"--memory-swap={_LEAK_LIMIT}", "--cpuset-cpus=0", "--cpus=0.2"),
-    f"grows by 1 MiB every second towards a limit of {_LEAK_LIMIT[:-1]} MiB",
+    f"grows by 1 MiB every second and needs more than its limit of {_LEAK_LIMIT[:-1]} MiB in 3 minutes",
 )
 VICTIM = Workload(
     "victim",

@@ -109,3 +109,8 @@ def test_the_watch_sees_a_change_once(tmp_path: Path) -> None:
     files.cpu.write_text("70000\n")
     assert [(seen.before, seen.after) for seen in watch.changes(2.0)] == [(35000, 70000)]
     assert watch.changes(3.0) == []
+
+
+def test_a_container_that_ended_does_not_end_the_watch(tmp_path: Path) -> None:
+    gone = LimitFiles(tmp_path / "gone/cpu.max", tmp_path / "gone/memory.max")
+    assert LimitWatch({"leak": gone}).changes(1.0) == []
