@@ -83,8 +83,8 @@ def run(
         service, stopped = build(config, outside, users, clock), threading.Event()
         _on_signal(stopped)
         thread = threading.Thread(name="worker", target=service.worker.run)
-        thread.start()
         with serving(service.app, listener, config.webhook.max_body_bytes, tls):
+            thread.start()
             _log.info("serving", address=str(listener.getsockname()), dry_run=config.dry_run, tls=tls is not None)
             stopped.wait()
             _log.info("stopping")

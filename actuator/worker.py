@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
@@ -77,31 +78,36 @@ class Worker:
     def run_once(self) -> None:
         """Make one pass: what a crash left, what is due by the clock, then the orders."""
         try:
-            self._peers.recovery.run()
-            self._peers.duties.run(self._clock())
-            for order in self._peers.ledger.due_orders(self._clock()):
-                if self._stop.is_set():
-                    return
-                self._serve(order)
+            self._try(self._peers.recovery.run)
+            self._try(lambda: self._peers.duties.run(self._clock()))
+            self._try(self._serve_due)
         except LedgerError as error:
             self._ledger_state(down=True, detail=str(error))
-        except Exception:  # a pass that fails must not end the loop: throttles wait for their end
-            _log.exception("pass failed")
-            self._meters.worker_errors.inc()
         else:
             self._ledger_state(down=False)
 
-    def _serve(self, order: Order) -> None:
+    def _try(self, work: Callable[[], None]) -> bool:
         try:
-            with self._peers.ledger.acting():
-                self._work(order)
+            work()
         except LedgerError:
             raise
-        except Exception:  # one order that nobody foresaw must not keep the others waiting
-            _log.exception("order failed", order=order.id)
+        except Exception:  # what nobody foresaw in one order or duty must not keep the others waiting
+            _log.exception("worker error")
             self._meters.worker_errors.inc()
-            delay = min(self._retry * 2**order.attempts, _LONGEST_DELAY)
-            self._peers.ledger.hold_order(order.id, self._clock() + delay, order.attempts + 1)
+            return False
+        return True
+
+    def _serve_due(self) -> None:
+        for order in self._peers.ledger.due_orders(self._clock()):
+            if self._stop.is_set():
+                return
+            if not self._try(partial(self._serve, order)):
+                delay = min(self._retry * 2**order.attempts, _LONGEST_DELAY)
+                self._peers.ledger.hold_order(order.id, self._clock() + delay, order.attempts + 1)
+
+    def _serve(self, order: Order) -> None:
+        with self._peers.ledger.acting():
+            self._work(order)
 
     def _work(self, order: Order) -> None:
         verdict = self._peers.gate.refusal() or self._decide(order)

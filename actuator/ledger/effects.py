@@ -114,7 +114,7 @@ def note_allocation(connection: sqlite3.Connection, target: Target, allocation: 
     rows = connection.execute("SELECT * FROM held WHERE target = ?", (key(target),)).fetchall()
     for row in rows:
         limit, where = found[row["resource"]], (key(target), row["resource"])
-        if same_limit(row["current"], limit):
+        if same_limit(row["current"], limit) and row["certain"]:
             continue
         connection.execute(
             "UPDATE held SET current = ?, certain = 1 WHERE target = ? AND resource = ?", (limit, *where)

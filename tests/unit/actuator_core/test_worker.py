@@ -221,3 +221,33 @@ def test_a_limit_that_the_owner_changed_becomes_the_owners_limit(world: Any, mak
     world.work()
     (held,) = world.service.ledger.held()
     assert held.owner_limit == 3.0
+
+
+def test_a_duty_that_fails_unforeseen_does_not_keep_orders_waiting(
+    world: Any, make_alert: Any, monkeypatch: Any
+) -> None:
+    def fail(throttle: Any, since: Any) -> None:
+        raise RuntimeError("nobody foresaw this")
+
+    monkeypatch.setattr(world.service.ledger, "expire_orders", fail)
+    world.post(make_alert())
+    assert outcome(world) == "done"
+    assert "cpp_worker_errors_total 1.0" in world.metrics()
+
+
+def test_after_a_failed_change_the_next_look_is_not_taken_for_the_owners_wish(
+    world: Any, make_alert: Any, monkeypatch: Any
+) -> None:
+    real = world.kernel.set_limit
+
+    def half(target: Any, resource: Any, value: Any) -> None:
+        real(target, resource, 0.7)
+
+    monkeypatch.setattr(world.kernel, "set_limit", half)
+    world.post(make_alert(intent="relieve"))
+    assert outcome(world) == "failed"
+    world.clock.pass_by(310)
+    world.watchdog()
+    world.work()
+    (held,) = world.service.ledger.held()
+    assert held.owner_limit == 1.0
