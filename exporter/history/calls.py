@@ -22,6 +22,20 @@ class LabelledRates:
 
     names: tuple[str, ...]
     held: Doubles
+    used: NDArray[np.bool_]
+    """[rows, names], whether the counter ever left zero."""
+
+
+@dataclass(frozen=True)
+class Followings:
+    """The calls that are followed by name, [rows, slots]."""
+
+    calls: NDArray[np.intp]
+    """Columns of the calls' rates; -1 where a slot is free."""
+    level: Doubles
+    """Smoothed rates, calls per second."""
+    replaced: NDArray[np.bool_]
+    """Where another call is followed from now on."""
 
 
 class Labelled:
@@ -43,7 +57,7 @@ class Labelled:
         where = rows[mine], columns[mine]
         values[where], stamps[where] = family.values[mine], family.timestamps[mine]
         rates = self._rates.update(values, stamps, now)
-        return LabelledRates(tuple(self._names), rates.held)
+        return LabelledRates(tuple(self._names), rates.held, values > 0)
 
     def remove(self, row: int, last: int) -> None:
         """Forget ``row``; the row ``last`` takes its place."""
@@ -68,23 +82,20 @@ class Followed:
             array[row] = array[last]
             array[last] = empty
 
-    def update(self, rates: Doubles) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-        """Return [rows, slots] twice: the column of ``rates`` [rows, calls] that each slot follows, -1 where free, and
-        whether that is another one than before.
-        """
+    def update(self, rates: Doubles) -> Followings:
+        """Return whom the slots follow after ``rates`` [rows, calls]."""
         rows, calls = rates.shape
         self._grow(rows)
         slots, level = self._slots[:rows], self._level[:rows]
         before = slots.copy()
-        if calls == 0:
-            return before, before != slots
-        present = np.nan_to_num(rates)
-        for _ in range(slots.shape[1]):
-            if not self._admit_one(slots, level, present):
-                break
-        followed = np.take_along_axis(present, np.maximum(slots, 0), axis=1)
-        level += _SMOOTHING * (np.where(slots >= 0, followed, 0) - level)
-        return slots.copy(), slots != before
+        if calls:
+            present = np.nan_to_num(rates)
+            for _ in range(slots.shape[1]):
+                if not self._admit_one(slots, level, present):
+                    break
+            followed = np.take_along_axis(present, np.maximum(slots, 0), axis=1)
+            level += _SMOOTHING * (np.where(slots >= 0, followed, 0) - level)
+        return Followings(slots.copy(), level.copy(), slots != before)
 
     def _admit_one(self, slots: NDArray[np.intp], level: Doubles, present: Doubles) -> bool:
         candidates = present.copy()

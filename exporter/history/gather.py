@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from exporter.history.calls import Followed, Labelled, LabelledRates
+from exporter.history.calls import Followed, Followings, Labelled, LabelledRates
 from exporter.history.counters import Doubles
 from exporter.history.derive import allocation, combine
 from exporter.history.identity import Identity
@@ -38,9 +37,7 @@ class Gathered:
     started: Doubles
     oom_kills: Doubles
     syscalls: LabelledRates
-    followed: NDArray[np.intp]
-    replaced: NDArray[np.bool_]
-    """[rows, slots] where another call is followed from now on."""
+    followed: Followings
     connections: LabelledRates
     node_cpu: float
     node_memory: float
@@ -77,7 +74,6 @@ class Gatherer:
         totals = np.column_stack([_total(calls), _total(connections)])
         seen, kernel = self._cadvisor.rates(cadvisor, registry, now), self._probe.rates(probe, registry, now)
         gauges = self._cadvisor.gauges(cadvisor, registry)
-        followed, replaced = self._followed.update(calls.held)
         self._node = _capacity(cadvisor, self._node)
         since, self._last = self._last, now
         return Gathered(
@@ -87,8 +83,7 @@ class Gatherer:
             started=gauges.values[:, _column("started")],
             oom_kills=gauges.values[:, _column("oom_kills")],
             syscalls=calls,
-            followed=followed,
-            replaced=replaced,
+            followed=self._followed.update(calls.held),
             connections=connections,
             node_cpu=self._node[0],
             node_memory=self._node[1],

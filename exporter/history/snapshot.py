@@ -47,6 +47,8 @@ class Snapshot:
     """[containers, calls]"""
     followed: NDArray[np.intp]
     """[containers, slots], columns of ``syscalls`` that are published by name; -1 for none."""
+    followed_level: Doubles
+    """[containers, slots], their smoothed rates."""
     connections: LabelledRates
     """[containers, protocols]"""
     node_cpu: float

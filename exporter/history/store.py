@@ -106,7 +106,7 @@ class History:
         extra = bounds(gathered.fresh, gathered.allocation, gathered.node_cpu, self._new_oom_kills(gathered.oom_kills))
         self._fine.advance(missed)
         self._fine.write(np.hstack([gathered.fresh, extra]))
-        self._followed.forget(gathered.replaced)
+        self._followed.forget(gathered.followed.replaced)
         self._followed.advance(missed)
         self._followed.write(_take(gathered))
         self._cycle, self._at = cycle, now
@@ -118,8 +118,9 @@ class History:
     def _new_oom_kills(self, oom_kills: Doubles) -> Doubles:
         keys = [identity.key for identity in self.registry.identities]
         before = np.array([self._oom_kills.get(key, np.nan) for key in keys])
-        self._oom_kills = dict(zip(keys, np.fmax(oom_kills, before).tolist(), strict=True))
-        return np.asarray(np.nan_to_num(oom_kills - before))
+        self._oom_kills = dict(zip(keys, np.where(np.isnan(oom_kills), before, oom_kills).tolist(), strict=True))
+        since_reset = np.where(oom_kills < before, oom_kills, oom_kills - before)
+        return np.asarray(np.nan_to_num(since_reset))
 
     def _snapshot(self, gathered: Gathered, now: float) -> Snapshot:
         given = (getattr(gathered.allocation, field.name)[1:] for field in fields(Allocation))
@@ -132,18 +133,25 @@ class History:
             allocation=Allocation(*given),
             started=gathered.started[1:],
             oom_kills=gathered.oom_kills[1:],
-            syscalls=LabelledRates(gathered.syscalls.names, gathered.syscalls.held[1:]),
-            followed=gathered.followed[1:],
-            connections=LabelledRates(gathered.connections.names, gathered.connections.held[1:]),
+            syscalls=_containers(gathered.syscalls),
+            followed=gathered.followed.calls[1:],
+            followed_level=gathered.followed.level[1:],
+            connections=_containers(gathered.connections),
             node_cpu=gathered.node_cpu,
             node_memory=gathered.node_memory,
             dropped=self.registry.refused,
         )
 
 
+def _containers(rates: LabelledRates) -> LabelledRates:
+    """Return ``rates`` without the node's row."""
+    return LabelledRates(rates.names, rates.held[1:], rates.used[1:])
+
+
 def _take(gathered: Gathered) -> Doubles:
     """Return [rows, slots], the rates of the followed calls."""
+    followed = gathered.followed.calls
     if not gathered.syscalls.names:
-        return np.full(gathered.followed.shape, np.nan)
-    rates = np.take_along_axis(gathered.syscalls.held, np.maximum(gathered.followed, 0), axis=1)
-    return np.where(gathered.followed >= 0, rates, np.nan)
+        return np.full(followed.shape, np.nan)
+    rates = np.take_along_axis(gathered.syscalls.held, np.maximum(followed, 0), axis=1)
+    return np.where(followed >= 0, rates, np.nan)

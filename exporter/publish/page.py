@@ -17,16 +17,17 @@ class Publisher:
         self.page = b""
         self._config = config
         self._cpu_seconds = 0.0
+        self._dropped = 0
         self._identities: dict[Identity, str] = {}
 
     def publish(self, state: State, started: float, cpu_started: float) -> None:
         """Write the page for ``state``; the cycle began at these readings of perf_counter and process_time."""
         page = Page(self._labels(state))
-        dropped = add_containers(page, state, self._config.forecast)
+        self._dropped += add_containers(page, state, self._config.forecast)
         add_thresholds(page, self._config.assess.thresholds)
         add_node(page, state, self._config)
         add_quality(page, state, self._config)
-        add_self(page, state, self._config, len(state.snapshot.lives), dropped)
+        add_self(page, state, self._config, len(state.snapshot.lives), self._dropped)
         self._cpu_seconds += time.process_time() - cpu_started
         page.add_one("cpp_cycle_cpu_seconds_total", self._cpu_seconds)
         page.add_one("cpp_cycle_duration_seconds", time.perf_counter() - started)

@@ -3,17 +3,22 @@
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.assess.scores import INTERFERENCE
 from exporter.config import ForecastConfig, ThresholdsConfig
 from exporter.durations import format_duration
+from exporter.history.calls import LabelledRates
 from exporter.history.identity import Identity
 from exporter.history.signals import COLUMN, LEVELS, RESOURCES
 from exporter.publish.exposition import Page, Series, write_labels
 from exporter.state import State
 
 MAX_SERIES = 120
-"""Series a container may have; system calls by name give way first."""
+"""Series a container may have; system calls by name give way first, then protocols."""
+OTHER = "other"
+
+Counts = NDArray[np.intp]
 
 FORECASTS = (
     "cpp_cpu_forecast{}_cores",
@@ -57,13 +62,14 @@ def identity_labels(node: str, identity: Identity) -> str:
 
 def add_containers(page: Page, state: State, config: ForecastConfig) -> int:
     """Add all series about containers; return how many were left out to stay within MAX_SERIES a container."""
-    plain = [*_usage(state), *_allocation(state), *_connections(state), *_forecasts(state, config), *_scores(state)]
     counts = np.zeros(len(page.identities), np.intp)
-    for series in plain:
+    for series in (*_usage(state), *_allocation(state), *_forecasts(state, config), *_scores(state)):
         page.add(series)
         counts += ~np.isnan(series.values)
     counts += _add_caused(page, state)
-    return _add_syscalls(page, state, MAX_SERIES - counts)
+    named, unnamed = _add_connections(page, state, MAX_SERIES - counts - 1)
+    _, more = _add_syscalls(page, state, MAX_SERIES - counts - named)
+    return unnamed + more
 
 
 def _usage(state: State) -> Iterator[Series]:
@@ -83,12 +89,6 @@ def _allocation(state: State) -> Iterator[Series]:
         for who in snapshot.identities
     ]
     yield Series("cpp_container_info", np.ones(len(info)), row_labels=info)
-
-
-def _connections(state: State) -> Iterator[Series]:
-    connections = state.snapshot.connections
-    for column, protocol in enumerate(connections.names):
-        yield Series("cpp_connections_per_second", connections.held[:, column], write_labels({"protocol": protocol}))
 
 
 def _forecasts(state: State, config: ForecastConfig) -> Iterator[Series]:
@@ -117,7 +117,7 @@ def _scores(state: State) -> Iterator[Series]:
         yield Series("cpp_interference_suffered_ratio", scores.suffered[:, index], labels)
 
 
-def _add_caused(page: Page, state: State) -> np.ndarray[tuple[int], np.dtype[np.intp]]:
+def _add_caused(page: Page, state: State) -> Counts:
     """Add who is in whose way; return how many series each container got."""
     scores, identities = state.scores, state.snapshot.identities
     rows, resources, places = np.nonzero((scores.victims >= 0) & (scores.caused > 0))
@@ -131,27 +131,42 @@ def _add_caused(page: Page, state: State) -> np.ndarray[tuple[int], np.dtype[np.
     return np.bincount(rows, minlength=len(identities))
 
 
-def _add_syscalls(page: Page, state: State, room: np.ndarray[tuple[int], np.dtype[np.intp]]) -> int:
-    """Add as many calls by name as there is room for, most frequent first, the rest as other."""
-    calls, followed = state.snapshot.syscalls, state.snapshot.followed
-    labels = [write_labels({"syscall": name}) for name in calls.names]
-    lines, dropped = [], 0
-    for row, who in enumerate(page.identities):
-        rates = calls.held[row]
-        total = float(np.nansum(rates))
-        if not np.isfinite(rates).any():
-            continue
-        named = sorted((slot for slot in followed[row].tolist() if slot >= 0), key=lambda call: -rates[call])
-        kept = named[: max(0, int(room[row]) - 1)]
-        dropped += len(named) - len(kept)
-        rest = total
-        for call in kept:
-            rate = float(np.nan_to_num(rates[call]))
-            rest -= rate
-            lines.append(f"cpp_syscalls_per_second{{{who},{labels[call]}}} {rate:.9g}")
-        lines.append(f'cpp_syscalls_per_second{{{who},syscall="other"}} {max(rest, 0.0):.9g}')
-    page.add_lines("cpp_syscalls_per_second", lines)
-    return dropped
+def _add_connections(page: Page, state: State, room: Counts) -> tuple[Counts, int]:
+    """Add the protocols that each container ever spoke."""
+    connections = state.snapshot.connections
+    spoken = connections.used & (np.array(connections.names) != OTHER)
+    ranked = np.where(spoken, np.arange(len(connections.names)), -1)
+    return _add_named(page, ("cpp_connections_per_second", "protocol"), connections, ranked, room)
+
+
+def _add_syscalls(page: Page, state: State, room: Counts) -> tuple[Counts, int]:
+    """Add the followed calls, those that are frequent for long first."""
+    order = np.argsort(-state.snapshot.followed_level, axis=1, kind="stable")
+    ranked = np.take_along_axis(state.snapshot.followed, order, axis=1)
+    return _add_named(page, ("cpp_syscalls_per_second", "syscall"), state.snapshot.syscalls, ranked, room)
+
+
+def _add_named(
+    page: Page, family: tuple[str, str], rates: LabelledRates, ranked: Counts, room: Counts
+) -> tuple[Counts, int]:
+    """Add the rates at the columns ``ranked`` [rows, places], as many as there is room for, all else as other.
+
+    Return how many series each container got, and how many of the ranked were left out.
+    """
+    (name, label), counts, lines, dropped = family, np.zeros(len(room), np.intp), [], 0
+    labels = [write_labels({label: value}) for value in rates.names]
+    seen, held = np.isfinite(rates.held).any(axis=1), np.nan_to_num(rates.held)
+    for row in np.flatnonzero(seen).tolist():
+        who, values = page.identities[row], held[row].tolist()
+        columns = [column for column in ranked[row].tolist() if column >= 0]
+        kept = columns[: max(0, int(room[row]) - 1)]
+        dropped += len(columns) - len(kept)
+        counts[row] = len(kept) + 1
+        lines += [f"{name}{{{who},{labels[column]}}} {values[column]:.9g}" for column in kept]
+        rest = sum(values) - sum(values[column] for column in kept)
+        lines.append(f'{name}{{{who},{label}="{OTHER}"}} {max(rest, 0.0):.9g}')
+    page.add_lines(name, lines)
+    return counts, dropped
 
 
 def add_thresholds(page: Page, thresholds: ThresholdsConfig) -> None:

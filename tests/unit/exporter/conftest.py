@@ -29,8 +29,9 @@ def _cid(name: str) -> str:
 def _text(at: float, containers: Mapping[str, Values], machine: Mapping[str, float]) -> bytes:
     lines: dict[str, list[str]] = {}
     for name, values in containers.items():
-        shown, _, again = name.partition("#")
-        who = f'id="/docker/{_cid(name)}",image="shop:1",name="{shown}"' if again != "kernel" else name
+        who = f'id="/docker/{_cid(name)}"'
+        if machine.get("machine_cpu_cores"):
+            who += f',image="shop:1",name="{name.partition("#")[0]}"'
         for metric, value in values.items():
             series = value if isinstance(value, Mapping) else {"": value}
             for label, number in series.items():
