@@ -31,7 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         hierarchy = Hierarchy(find_hierarchy(options.cgroup_root))
-        probe = Probe(hierarchy, Tally(bpftrace.MAP_KEYS), time.time)
+        probe = Probe(hierarchy, Tally(bpftrace.MAP_KEYS), time.time, patience=5 * (1 + options.interval))
         _serve(options.listen, probe)
         bpftrace.mount_tracefs()
         count_forever(probe, options.interval)

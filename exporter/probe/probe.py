@@ -33,10 +33,12 @@ class Health:
 class Probe:
     """Takes events from one thread, answers scrapes from others."""
 
-    def __init__(self, hierarchy: Hierarchy, tally: Tally, clock: Callable[[], float]) -> None:
+    def __init__(self, hierarchy: Hierarchy, tally: Tally, clock: Callable[[], float], patience: float) -> None:
+        """``patience`` is the seconds without a print after which the probe no longer counts as up."""
         self._hierarchy = hierarchy
         self._tally = tally
         self._clock = clock
+        self._patience = patience
         self._lock = threading.Lock()
         self._owners: dict[int, str] = {}
         self._strangers: set[int] = set()
@@ -70,7 +72,10 @@ class Probe:
             paths = sorted(set(self._owners.values()))
             states = [self._state(path) for path in paths]
             lost = self._lost + self._tally.overflows
-            return states, Health(self._up, self._printed_at, lost, self._restarts)
+            return states, Health(self._is_up(), self._printed_at, lost, self._restarts)
+
+    def _is_up(self) -> bool:
+        return self._up and self._printed_at is not None and self._clock() - self._printed_at < self._patience
 
     def _state(self, path: str) -> ContainerState:
         counts = dict(self._tally.counts(path))

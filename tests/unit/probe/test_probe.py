@@ -16,7 +16,7 @@ from exporter.probe.tally import Tally
 
 @pytest.fixture
 def probe(hierarchy: Hierarchy) -> Probe:
-    return Probe(hierarchy, Tally(1000), clock=lambda: 50.0)
+    return Probe(hierarchy, Tally(1000), clock=lambda: 50.0, patience=60.0)
 
 
 def inode(hybrid: Path, container_id: str) -> int:
@@ -50,6 +50,16 @@ def test_while_bpftrace_is_away_the_counts_stay_and_the_probe_is_not_up(
     probe.take(Print(20.0, {"created": {key: 1}}))
     (state,), health = probe.snapshot()
     assert (state.counts, health.up) == ({("created", 0): 5}, True)
+
+
+def test_a_bpftrace_that_lives_but_prints_no_more_is_not_up(hierarchy: Hierarchy) -> None:
+    now = [10.0]
+    probe = Probe(hierarchy, Tally(1000), clock=lambda: now[0], patience=10.0)
+    probe.take(Print(10.0, {}))
+    now[0] = 19.9
+    assert probe.snapshot()[1].up
+    now[0] = 20.1
+    assert not probe.snapshot()[1].up
 
 
 def test_lost_events_add_up(probe: Probe) -> None:
