@@ -146,7 +146,7 @@ def load_config(path: Path | None) -> Config:
         document = yaml.safe_load(path.read_text()) or {}
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a readable file") from error
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: is not YAML ({' '.join(str(error).split())}); mend the syntax") from error
     if not isinstance(document, dict):
         raise ConfigError(f"{path}: holds {type(document).__name__}; write keys such as 'interval: 15s'")

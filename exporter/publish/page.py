@@ -24,10 +24,11 @@ class Publisher:
         """Write the page for ``state``; the cycle began at these readings of perf_counter and process_time."""
         page = Page(self._labels(state))
         self._dropped += add_containers(page, state, self._config.forecast)
+        series = page.series
         add_thresholds(page, self._config.assess.thresholds)
         add_node(page, state, self._config)
         add_quality(page, state, self._config)
-        add_self(page, state, self._config, len(state.snapshot.lives), self._dropped)
+        add_self(page, state, self._config, series, self._dropped)
         self._cpu_seconds += time.process_time() - cpu_started
         page.add_one("cpp_cycle_cpu_seconds_total", self._cpu_seconds)
         page.add_one("cpp_cycle_duration_seconds", time.perf_counter() - started)

@@ -46,8 +46,8 @@ def add_quality(page: Page, state: State, config: Config) -> None:
             page.add_one("cpp_forecast_coverage_ratio", value, **labels, level=level)
 
 
-def add_self(page: Page, state: State, config: Config, containers: int, dropped: int) -> None:
-    """Add how the exporter and its sources do."""
+def add_self(page: Page, state: State, config: Config, series: int, dropped: int) -> None:
+    """Add how the exporter and its sources do; it served so many ``series`` about containers, and dropped so many."""
     for source in state.sources:
         page.add_one("cpp_up", float(source.up), source=source.name)
         page.add_one("cpp_last_sample_timestamp_seconds", source.newest, node=config.node, source=source.name)
@@ -55,5 +55,5 @@ def add_self(page: Page, state: State, config: Config, containers: int, dropped:
         page.add_one("cpp_source_errors_total", source.errors, source=source.name)
     page.add_one("cpp_dropped_series_total", dropped, source="probe")
     page.add_one("cpp_dropped_series_total", state.snapshot.dropped, source="cadvisor")
-    page.add_one("cpp_containers", containers)
-    page.add_one("cpp_series", page.series)
+    page.add_one("cpp_containers", len(state.snapshot.lives))
+    page.add_one("cpp_series", series)
