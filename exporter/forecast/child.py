@@ -56,12 +56,14 @@ def fit(values: NDArray[np.float64]) -> NDArray[np.float64] | None:
     if unit <= _CONSTANT * max(abs(centre), 1.0):
         return None
     found = search((values - centre) / unit)
-    if found is None:
-        return None
+    return None if found is None else describe(found, centre, unit)
+
+
+def describe(found: "pmdarima.ARIMA", centre: float, unit: float) -> NDArray[np.float64]:
+    """Return the packed model for y = centre + unit × scaled, where ``found`` was fitted to scaled."""
     parameters = dict(zip(found.arima_res_.param_names, found.arima_res_.params, strict=True))
     _, difference, _ = found.order
     model = arima.pack(parameters.get("intercept", 0.0), found.arparams(), difference, found.maparams())
-    # In the series' own unit: y = centre + unit × scaled, and the AR terms see y, not scaled.
     model[0] = unit * model[0] + centre * (1.0 - model[1 : 1 + arima.TERMS_AR].sum())
     return model
 

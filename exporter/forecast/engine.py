@@ -17,6 +17,7 @@ _CONSTANT_RUN = 20
 _SHARE = 16
 """Coefficients and bounds are renewed for one such share of the series each step."""
 _POOL_ROWS = 64
+_LIVED_THROUGH = 4
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,13 @@ class Engine:
             shifted = levels + state.shift[rows, i]
             state.bounds[rows, i] = calibration.quantiles(state.errors[rows, i], pool, shifted)
         few = rows[: max(len(rows) // 2, 3000 // (past.newest + 1), 1)]
-        state.period[few] = detect_periods(past.values[few])
+        self._find_periods(state, past, few)
+
+    def _find_periods(self, state: State, past: Past, rows: Integers) -> None:
+        """Renew the periods; one inherited stands until the container has lived through it itself."""
+        found = detect_periods(past.values[rows], past.first[rows])
+        young = past.newest + 1 - past.first[rows] < _LIVED_THROUGH * state.period[rows]
+        state.period[rows] = np.where((found == 0) & young, state.period[rows], found)
 
     def _forecast(self, state: State, past: Past, column: int) -> Floats:
         model = arima.unpack(state.model)
@@ -130,7 +137,7 @@ class Engine:
     def _quantiles(self, state: State, i: int, served: Floats) -> Floats:
         """Return [series, levels]: ``served`` at .5, above it no less, below it no more."""
         levels = np.array(self.plan.levels)
-        offsets = state.bounds[:, i] * state.spread[:, i, None]
+        offsets = state.bounds[:, i] * learning.error_unit(state.size[:, i], state.spread[:, i])[:, None]
         offsets = np.where(levels > 0.5, np.maximum(offsets, 0.0), np.minimum(offsets, 0.0)) * (levels != 0.5)
         raised = np.maximum.accumulate(served[:, None] + offsets, axis=1)
         return np.asarray(np.maximum(raised, np.minimum(state.lowest, 0.0)[:, None]), np.float32)

@@ -11,6 +11,8 @@ from exporter.history.windows import Bools, Floats, Integers
 _LOSS_MEMORY = 240
 _SPREAD_MEMORY = 240
 _COVERAGE_MEMORY = 500
+_SIZE_MEMORY = 60
+_SIZE_FLOOR = 0.02
 _OUTLIER = 50.0
 """Errors over the spread are cut here."""
 _SMALLEST = 1e-20
@@ -82,6 +84,17 @@ def calibrate(state: State, i: int, past: Past, due: Floats, plan: Plan, column:
     calibration.correct(state.shift[:, i], hits, plan.levels)
     served = scored[:, -1]
     state.measured[:, i] += ~np.isnan(served)
-    scaled = np.clip(served / np.maximum(state.spread[:, i], _SMALLEST), -_OUTLIER, _OUTLIER).astype(np.float32)
+    unit = error_unit(state.size[:, i], state.spread[:, i])
+    scaled = np.clip(served / unit, -_OUTLIER, _OUTLIER).astype(np.float32)
+    state.size[:, i] = selection.decayed(state.size[:, i], np.abs(served), state.filled[:, i], _SIZE_MEMORY)
     stride = max(plan.window // RING, 1)
     calibration.remember(state.errors[:, i], state.filled[:, i], scaled, stride, column)
+
+
+def error_unit(size: Floats, spread: Floats) -> Floats:
+    """Return [series], what errors are measured in: midway between their recent size and the spread.
+
+    The spread alone is slow to see that a rhythm has been learned, the size alone is noisy.
+    """
+    recent = np.fmax(np.where(np.isnan(size), spread, size), _SIZE_FLOOR * spread)
+    return np.asarray(np.fmax(np.sqrt(recent * spread), _SMALLEST), np.float32)

@@ -31,8 +31,10 @@ class State:
     """[containers, resources, horizons], mean absolute change over the horizon."""
     changes: Integers
     """[containers, resources, horizons], changes in ``spread``."""
+    size: Floats
+    """[containers, resources, horizons], what the served median's error has been of late, in absolute terms."""
     errors: Floats
-    """[containers, resources, horizons, RING], served median's errors over the spread at the time."""
+    """[containers, resources, horizons, RING], served median's errors over ``size`` at the time."""
     filled: Integers
     """[containers, resources, horizons], errors ever put into the ring."""
     shift: Floats
@@ -70,6 +72,7 @@ def empty(containers: int, resources: int, horizons: int, levels: int) -> State:
         heard=np.zeros((*shape, len(SCORED)), np.int64),
         spread=np.zeros(shape, np.float32),
         changes=np.zeros(shape, np.int64),
+        size=np.full(shape, np.nan, np.float32),
         errors=np.full((*shape, RING), np.nan, np.float32),
         filled=np.zeros(shape, np.int64),
         shift=np.zeros((*shape, levels), np.float32),

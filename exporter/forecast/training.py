@@ -14,7 +14,8 @@ from exporter.history.windows import Floats, Grid, Integers
 
 COLUMNS = 400
 """Newest columns that a model is fitted to."""
-_FEWEST = 60
+FEWEST = 60
+"""Columns that a series must have for a model."""
 _LONGEST_PASS = 600.0
 
 
@@ -60,7 +61,7 @@ class Training:
 def worst(engine: Engine, demand: Demand) -> Integers:
     """Return the series that moved and have history enough, those with most of last value's loss left first."""
     state = engine.flat()
-    long_enough = demand.values.shape[1] - demand.first >= _FEWEST
+    long_enough = demand.values.shape[1] - demand.first >= FEWEST
     with np.errstate(invalid="ignore", divide="ignore"):
         left = (state.losses[..., SCORED.index("served")] / state.losses[..., 0]).mean(axis=1)
     rows = np.flatnonzero(long_enough & (state.spread > 0).any(axis=1))

@@ -13,7 +13,7 @@ from exporter.forecast.forecaster import DAY, WINDOW
 from exporter.forecast.learning import Plan
 from exporter.forecast.recordings import Recording, RecordingError, lay_out
 from exporter.forecast.trainer import Trainer
-from exporter.forecast.training import history, install
+from exporter.forecast.training import FEWEST, history, install
 from exporter.history.windows import Floats, Integers
 
 _WARM_UP = 6 * WINDOW
@@ -99,7 +99,7 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
     taken: list[list[Floats]] = [[] for _ in at]
     begin, end = max(int(splits.min()) - _WARM_UP, 0), max(int(columns[-1]) for columns in at) + 1
     for column in range(begin, end):
-        rows = np.flatnonzero(splits == column)
+        rows = np.flatnonzero((splits == column) & (column - demand.first >= FEWEST))
         if rows.size:
             _train(engine, demand, rows, column)
         outlook = engine.step(demand, column, column)

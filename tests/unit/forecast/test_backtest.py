@@ -1,0 +1,133 @@
+import csv
+import gzip
+import lzma
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from exporter.backtest import PrometheusQuery, Request, run_backtest
+from exporter.forecast.recordings import RecordingError, clusters, from_ranges, lay_out, make, read_csv
+from exporter.forecast.trial import Design, targets
+
+
+def recording(path: Path, columns: int = 100, step: int = 60, change_after: int | None = None) -> Path:
+    time = np.arange(columns)
+    values = 5 + 3 * np.sin(2 * np.pi * time / 30) + np.random.default_rng(0).normal(size=columns) * 0.2
+    if change_after is not None:
+        values[change_after + 1 :] = 1000.0
+    rows = [f"web,{1_600_000_000 + step * at},{value:.6f}" for at, value in zip(time, values, strict=True)]
+    path.write_text("\n".join(["series,timestamp,value", *rows, ""]))
+    return path
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open() as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_every_origin_horizon_and_quantile_has_a_row_and_its_actual(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = recording(tmp_path / "in.csv")
+    output = tmp_path / "out.csv"
+    assert run_backtest(Request(source, output, origins=10, test_from=0.5)) == 0
+    rows = rows_of(output)
+    truth = {row["timestamp"]: float(row["value"]) for row in rows_of(source)}
+    assert list(rows[0]) == ["series", "origin", "horizon_seconds", "quantile", "forecast", "actual"]
+    assert len(rows) == 10 * 3 * 3
+    origins = sorted({int(row["origin"]) for row in rows})
+    assert origins[0] == 1_600_000_000 + 50 * 60
+    assert origins[-1] == 1_600_000_000 + (99 - 30) * 60
+    for row in rows:
+        assert float(row["actual"]) == truth[str(int(row["origin"]) + int(row["horizon_seconds"]))]
+        assert np.isfinite(float(row["forecast"]))
+    assert "peak memory" in capsys.readouterr().out
+
+
+def test_an_origin_sees_nothing_that_comes_after_it(tmp_path: Path) -> None:
+    forecasts = []
+    for name, change_after in (("a", None), ("b", 50)):
+        source = recording(tmp_path / f"{name}.csv", change_after=change_after)
+        assert run_backtest(Request(source, tmp_path / f"{name}.out", origins=1, test_from=0.5)) == 0
+        forecasts.append([row["forecast"] for row in rows_of(tmp_path / f"{name}.out")])
+    assert forecasts[0] == forecasts[1]
+
+
+def test_gaps_and_jitter_keep_origins_on_samples_of_the_file() -> None:
+    random = np.random.default_rng(2)
+    times = 60 * np.arange(400) + random.integers(-8, 9, size=400)
+    keep = random.random(400) > 0.1
+    series = make("jitter", times[keep].tolist(), random.random(keep.sum()).tolist())
+    origins, after = targets(series, Design((300.0, 900.0), (0.5,), 20, 0.6))
+    assert series.step == pytest.approx(60, abs=3)
+    away = series.timestamps[after] - series.timestamps[origins][:, None]
+    assert (np.abs(away - [300, 900]) <= series.step / 2).all()
+
+
+def test_compressed_input_and_the_short_header_are_read(tmp_path: Path) -> None:
+    text = "series,ts,value\n" + "".join(f"a,{60 * at},{at}\n" for at in range(5))
+    (tmp_path / "a.csv.gz").write_bytes(gzip.compress(text.encode()))
+    (tmp_path / "a.csv.xz").write_bytes(lzma.compress(text.encode()))
+    for name in ("a.csv.gz", "a.csv.xz"):
+        assert read_csv(tmp_path / name)[0].values.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "header lacks"),
+        ("series,value\n", "header lacks timestamp"),
+        ("series,timestamp,value\n", "holds no samples"),
+        ("series,timestamp,value\na,1,x\n", ":2:"),
+        ("series,timestamp,value\na,1.5,3\n", ":2:"),
+        ("series,timestamp,value\na,1\n", ":2:"),
+        ("series,timestamp,value\na,1,2\n", "at least 3"),
+        ("series,timestamp,value\na,0,2\na,1,2\na,2,3\na,99999999,2\n", "mend its timestamps"),
+    ],
+)
+def test_bad_input_gets_one_clear_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, complaint: str
+) -> None:
+    (tmp_path / "in.csv").write_text(text)
+    assert run_backtest(Request(tmp_path / "in.csv", tmp_path / "out.csv")) == 2
+    said = capsys.readouterr().err
+    assert complaint in said
+    assert said.count("\n") == 1
+
+
+def test_a_missing_file_and_wrong_options_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_backtest(Request(tmp_path / "none.csv", tmp_path / "o.csv")) == 2
+    source = recording(tmp_path / "in.csv", columns=20)
+    for wrong in ({"quantiles": (1.5,)}, {"horizons": ()}, {"origins": 0}, {"test_from": 1.0}, {"horizons": (1e6,)}):
+        assert run_backtest(Request(source, tmp_path / "o.csv", **wrong)) == 2
+    assert capsys.readouterr().err.count("\n") == 6
+
+
+def test_series_of_other_steps_or_times_do_not_share_columns() -> None:
+    minute, later = make("m", [0, 60, 120], [1, 2, 3]), make("l", [6000, 6060, 6120], [1, 2, 3])
+    quarter, beside = make("q", [0, 15, 30], [1, 2, 3]), make("b", [60, 120, 180], [4, 5, 6])
+    assert [[r.name for r in group] for group in clusters([minute, later, quarter, beside])] == [
+        ["q"],
+        ["m", "b"],
+        ["l"],
+    ]
+    assert lay_out([minute, beside]).values[:, 0, 1:3].tolist() == [[2, 3], [4, 5]]
+
+
+def test_a_query_to_prometheus_stands_in_for_a_file(tmp_path: Path) -> None:
+    asked = []
+
+    def fetch(*arguments: object) -> dict[str, tuple[list[float], list[float]]]:
+        asked.append(arguments)
+        return {"up": ([60.0 * at for at in range(90)], [float(at % 7) for at in range(90)]), "new": ([0.0], [1.0])}
+
+    query = PrometheusQuery("http://prometheus", "rate(x[5m])", fetch, now=1e6)
+    assert run_backtest(Request(query, tmp_path / "out.csv", origins=3, test_from=0.5)) == 0
+    assert asked == [("http://prometheus", "rate(x[5m])", 1e6 - 604800, 1e6, 60.0, 60.0)]
+    assert {row["series"] for row in rows_of(tmp_path / "out.csv")} == {"up"}
+
+
+def test_an_empty_answer_is_refused() -> None:
+    with pytest.raises(RecordingError, match="no series"):
+        from_ranges({"new": ([0.0], [1.0])})

@@ -1,0 +1,115 @@
+import numpy as np
+import pytest
+
+from exporter.forecast import calibration, regression, selection
+from exporter.forecast.demand import prepare
+from exporter.forecast.pending import Pending
+from exporter.history.windows import Grid
+
+
+def grid(values: list[float], ceilings: list[float] | None = None, censored: list[bool] | None = None) -> Grid:
+    seen = np.array(values, np.float32)[None, None]
+    upper = seen if ceilings is None else np.array(ceilings, np.float32)[None, None]
+    flags = np.zeros(seen.shape, np.bool_) if censored is None else np.array(censored)[None, None]
+    return Grid(60.0, 600.0, np.zeros(1, np.int64), np.zeros(1, np.int64), seen, upper, flags)
+
+
+def test_gaps_are_carried_forward_and_never_measured() -> None:
+    demand = prepare(grid([np.nan, 1, np.nan, np.nan, 4]))
+    assert demand.values[0].tolist() == [1, 1, 1, 1, 4]
+    assert demand.measured[0].tolist() == [False, True, False, False, True]
+    assert demand.first[0] == 1
+
+
+def test_a_binding_cap_moves_demand_to_the_ceiling_and_not_beyond() -> None:
+    demand = prepare(grid([1.0] * 8, [2.0] * 8, [False] + [True] * 7))
+    assert demand.values[0, 0] == 1
+    assert 1 < demand.values[0, 1] < 2
+    assert demand.values[0, -1] == 2
+    assert not demand.measured[0, 1:].any()
+
+
+def test_a_ceiling_that_is_unknown_or_under_the_usage_changes_nothing() -> None:
+    demand = prepare(grid([1.0] * 6, [np.nan, 0.5] * 3, [True] * 6))
+    assert (demand.values == 1).all()
+
+
+def test_a_forecast_falls_due_after_its_horizon_and_only_then() -> None:
+    pending = Pending(3, 1, 1)
+    for column in range(10, 14):
+        pending.push(column, np.array([[float(column)]], np.float32))
+    assert pending.due(16)[0, 0] == 13
+    assert np.isnan(pending.due(17)).all()
+
+
+def test_after_a_gap_nothing_stale_falls_due() -> None:
+    pending = Pending(3, 1, 1)
+    pending.push(10, np.ones((1, 1), np.float32))
+    assert np.isnan(pending.due(16)).all()
+
+
+def test_the_model_that_lost_least_gets_the_weight() -> None:
+    members = np.array([[1.0, 2.0]], np.float32)
+    heard = np.full((1, 2), 50)
+    assert selection.blend(members, np.array([[1.0, 0.5]], np.float32), heard)[0] == pytest.approx(2, abs=0.01)
+    assert selection.blend(members, np.array([[0.5, 1.0]], np.float32), heard)[0] == pytest.approx(1, abs=0.01)
+
+
+def test_last_value_serves_while_others_are_hardly_measured() -> None:
+    members = np.array([[1.0, 2.0]], np.float32)
+    losses = np.array([[1.0, 0.0]], np.float32)
+    assert selection.blend(members, losses, np.array([[50, 2]]))[0] == pytest.approx(1)
+
+
+def test_a_model_without_a_forecast_counts_for_nothing() -> None:
+    members = np.array([[1.0, np.nan]], np.float32)
+    assert selection.blend(members, np.array([[1.0, 0.1]], np.float32), np.full((1, 2), 50))[0] == 1
+
+
+def test_the_guard_does_not_flap_between_its_two_thresholds() -> None:
+    one, losses = np.ones(1, np.float32), np.array([1.0], np.float32)
+    assert not selection.guard(np.array([False]), losses, one)[0]
+    assert selection.guard(np.array([True]), losses, one)[0]
+    assert selection.guard(np.array([False]), losses * 1.1, one)[0]
+    assert not selection.guard(np.array([True]), losses * 0.9, one)[0]
+
+
+def test_empirical_quantiles_take_the_finite_sample_rank() -> None:
+    errors = np.arange(1, 100, dtype=np.float32)[None]
+    bounds = calibration.quantiles(errors, np.zeros(0, np.float32), np.array([[0.5, 0.9]], np.float32))
+    assert bounds[0] == pytest.approx([50, 90], abs=0.01)
+
+
+def test_short_histories_lean_on_the_pool() -> None:
+    few = np.array([[0.1, np.nan]], np.float32)
+    pool = np.linspace(-1, 1, 24, dtype=np.float32)
+    assert calibration.quantiles(few, pool, np.array([[0.9]], np.float32))[0, 0] > 0.5
+
+
+def test_misses_raise_the_level_and_hits_lower_it() -> None:
+    shift = np.zeros((2, 1), np.float32)
+    calibration.correct(shift, np.array([[0.0], [1.0]], np.float32), (0.9,))
+    assert shift[0, 0] > 0 > shift[1, 0]
+
+
+def test_regression_learns_what_moves_a_series() -> None:
+    random = np.random.default_rng(0)
+    sums = np.zeros((1, regression.FEATURES + 1, regression.FEATURES + 1), np.float32)
+    truth = np.zeros(regression.FEATURES)
+    truth[[0, 3]] = [0.8, -0.5]
+    for _ in range(600):
+        inputs = random.normal(size=(1, regression.FEATURES)).astype(np.float32)
+        change = (inputs @ truth).astype(np.float32)
+        regression.learn(sums, inputs, change, np.full(1, 0.1, np.float32), np.ones(1, np.float32))
+    assert regression.solve(sums, regression.pooled(sums, 1))[0] == pytest.approx(truth, abs=0.05)
+
+
+def test_a_young_series_is_solved_as_its_kind() -> None:
+    sums = np.zeros((2, regression.FEATURES + 1, regression.FEATURES + 1), np.float32)
+    random = np.random.default_rng(0)
+    for _ in range(300):
+        inputs = random.normal(size=(2, regression.FEATURES)).astype(np.float32)
+        change = np.array([inputs[0, 0], np.nan], np.float32)
+        regression.learn(sums, inputs, change, np.zeros(2, np.float32), np.ones(2, np.float32))
+    solved = regression.solve(sums, np.repeat(regression.pooled(sums, 1), 2, axis=0))
+    assert solved[1, 0] == pytest.approx(1, abs=0.1)
