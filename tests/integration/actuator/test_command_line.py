@@ -39,16 +39,21 @@ def test_a_right_configuration_is_said_to_be_right(config_file: Path) -> None:
         ({"webhook": {"token_file": "/nonexistent/token"}}, ["/nonexistent/token", "cannot be read"]),
     ],
 )
-@pytest.mark.parametrize("command", ["check-config", "run"])
 def test_a_wrong_configuration_is_one_line_with_key_and_remedy(
-    config_file: Path, command: str, changes: Any, words: list[str]
+    config_file: Path, changes: Any, words: list[str]
 ) -> None:
     change(config_file, **changes)
-    answer = call(command, "--config.file", config_file)
+    answer = call("check-config", "--config.file", config_file)
     assert (answer.returncode, answer.stdout) == (2, "")
     assert len(answer.stderr.splitlines()) == 1
     for word in words:
         assert word in answer.stderr
+
+
+def test_run_does_not_start_with_a_wrong_configuration_and_says_the_same(config_file: Path) -> None:
+    change(config_file, dryrun=False)
+    checked, started = (call(command, "--config.file", config_file) for command in ("check-config", "run"))
+    assert (started.returncode, started.stderr) == (checked.returncode, checked.stderr)
 
 
 @pytest.mark.parametrize("text", ["- a list", "a: [", "\x00", ""])

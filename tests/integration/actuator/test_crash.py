@@ -9,7 +9,7 @@ def test_killed_before_the_change_reaches_the_platform_it_is_made_once_after_the
     first = start()
     assert first.post(watchdog) == 202
     assert first.post(relieve) == 202
-    assert remote.arrived.wait(20)
+    assert remote.arrived.wait(45)
     first.kill()
     assert remote.changes == []
     remote.open_doors()
@@ -26,7 +26,7 @@ def test_killed_after_the_change_and_before_its_record_it_is_not_made_again(
     first = start()
     first.post(watchdog)
     first.post(relieve)
-    assert remote.arrived.wait(20)
+    assert remote.arrived.wait(45)
     first.kill()
     assert len(remote.changes) == 1
     remote.open_doors()
@@ -57,7 +57,7 @@ def test_told_to_stop_it_finishes_the_step_in_hand(
     first = start()
     first.post(watchdog)
     first.post(relieve)
-    assert remote.arrived.wait(20)
+    assert remote.arrived.wait(45)
     first.process.terminate()
     remote.open_doors()
     assert first.process.wait(20) == 0

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-import pytest
+from structlog.testing import capture_logs
 
 
 def test_known_label_sets_are_there_from_the_start(world: Any) -> None:
@@ -40,12 +40,11 @@ def test_openmetrics_is_served_to_who_asks_for_it(world: Any) -> None:
     assert answer.get_data(as_text=True).endswith("# EOF\n")
 
 
-def test_a_change_of_state_is_told_once(world: Any, make_alert: Any, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_change_of_state_is_told_once(world: Any, make_alert: Any) -> None:
     world.clock.pass_by(181)
     world.post(make_alert())
-    for _ in range(4):
-        world.work()
-        world.clock.pass_by(20)
-    said = capsys.readouterr().out
-    assert said.count("paused") == 1
-    assert said.count("refused") == 1
+    with capture_logs() as lines:
+        for _ in range(4):
+            world.work()
+            world.clock.pass_by(20)
+    assert [line["event"] for line in lines] == ["paused", "refused"]
