@@ -1,5 +1,6 @@
 """Tells a person what happens, as it happens: each alert, decision and change once."""
 
+import re
 import time
 from dataclasses import dataclass, field
 
@@ -33,7 +34,8 @@ class Narrator:
         for verdict in verdicts:
             what = f"{verdict.container}: {verdict.intent} {verdict.resource}".strip()
             if verdict.refused:
-                if self._new(("refused", verdict.order, verdict.number)):
+                # The same refusal with other figures is no news.
+                if self._new(("refused", what, re.sub(r"[\d.]+", "", verdict.decision))):
                     self.line(f"actuator, {what}: refused, {verdict.decision}")
             elif verdict.steps and self._new(("plan", verdict.order, verdict.number)):
                 self.line(f"actuator, {what}: {verdict.decision}")
