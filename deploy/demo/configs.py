@@ -21,7 +21,7 @@ class Pace:
     interval: str = "2s"
     """The exporter's cycle."""
     scrape: str = "4s"
-    """Prometheus' scrapes and evaluations. Two of them bound a sample's age: cAdvisor's second, a cycle and a scrape."""
+    """Scrapes and evaluations. A sample is at most as old as two: cAdvisor's second, a cycle and a scrape."""
     forecast: Mapping[str, object] = field(
         default_factory=lambda: {
             "step": "2s",
