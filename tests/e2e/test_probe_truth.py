@@ -18,7 +18,7 @@ import pytest
 import requests
 
 from deploy.demo.containers import Containers, docker
-from deploy.setup.builds import VENV, build_programs
+from deploy.setup.builds import VENV, WORKLOAD, build_programs
 
 SECONDS = 8
 MIB = 1 << 20
@@ -33,7 +33,7 @@ LOADS = {
     "direct": "write --file /data/f --direct --bytes 64MiB --rate 8MiB/s",
     "small-fsync": "write --file /data/f --fsync --block 64KiB --bytes 8MiB --rate 2MiB/s",
     "buffered": "write --file /data/f --bytes 32MiB --rate 8MiB/s",
-    "read-direct": "read --file /data/f --direct --bytes 32MiB --rate 8MiB/s",
+    "read-direct": "read --file /data/f --direct --bytes 64MiB --rate 8MiB/s",
     "read-cached": "read --file /data/f --bytes 32MiB --rate 8MiB/s",
     "idle": "sleep",
 }
@@ -225,8 +225,11 @@ def test_the_rate_of_direct_writes_is_that_of_the_program(loads: Loads) -> None:
 
 
 def test_bytes_read_past_the_cache_are_counted_and_those_from_it_are_not(loads: Loads) -> None:
-    assert loads.total("read-direct", "container_block_read_bytes_total") == pytest.approx(32 * MIB, rel=0.05)
-    assert loads.total("read-cached", "container_block_read_bytes_total") < 0.05 * 32 * MIB
+    # The program itself may have to be read from the disk as well, all of its 6 MB.
+    binary = WORKLOAD.stat().st_size + MIB
+    assert 64 * MIB <= loads.total("read-direct", "container_block_read_bytes_total") <= 64 * MIB + binary
+    assert loads.total("read-cached", "container_block_read_bytes_total") <= binary
+    assert loads.rate("read-direct", "container_block_read_bytes_total") == pytest.approx(8 * MIB, rel=0.1)
 
 
 @pytest.mark.parametrize("name", ["block_write_bytes", "block_read_bytes", "file_opens", "thread_creations"])
