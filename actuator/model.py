@@ -170,6 +170,8 @@ class Memory:
     owner: OwnerLimits | None = None
     reservation: Reservation | None = None
     throttle: Throttle | None = None
+    relapses: int = 0
+    """How often, of late, the cause came back after a throttle was loosened or had ended; this time included."""
     raises: int = 0
     """Raises done on this (container, resource) since the owner's limits were last in force."""
     leak_raises: int = 0

@@ -31,7 +31,7 @@ def _too_soon_to_tighten(s: Situation) -> Refusal | None:
 
 
 def _throttle(s: Situation, limit: float | None, after: float) -> Plan:
-    relapses = 0 if s.memory.throttle is None else s.memory.throttle.relapses
+    relapses = s.memory.relapses if s.memory.throttle is None else s.memory.throttle.relapses
     hold = min(s.limits.throttle_ttl * 2**relapses, s.limits.throttle_ttl_max)
     step = Step("set_limit", "cpu", limit, after, expires_at=s.now + hold)
     old = "no limit" if limit is None else s.say(limit)

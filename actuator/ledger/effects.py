@@ -78,16 +78,27 @@ def _keep_throttle(connection: sqlite3.Connection, record: StepRecord, at: float
             (step.after, at, *where),
         )
         return
-    in_force = old is not None and old["ended_at"] is None
-    lately = old is not None and (in_force or at - old["ended_at"] < _RELAPSE_WINDOW)
-    relapsed = lately and (not in_force or old["loosened"])
-    relapses = (old["relapses"] if lately else 0) + (1 if relapsed else 0)
-    before = old["before"] if in_force else step.before
+    relapses = _relapses(old, at)
+    before = old["before"] if old is not None and old["ended_at"] is None else step.before
     connection.execute(
         'INSERT OR REPLACE INTO throttles (target, resource, before, "limit", expires_at, relapses, loosened, order_id)'
         " VALUES (?, ?, ?, ?, ?, ?, 0, ?)",
         (*where, before, step.after, step.expires_at, relapses, record.order_id),
     )
+
+
+def relapses(connection: sqlite3.Connection, target: Target, resource: str, at: float) -> int:
+    """Return what a throttle set now would have in relapses."""
+    where = (key(target), resource)
+    old = connection.execute("SELECT * FROM throttles WHERE target = ? AND resource = ?", where).fetchone()
+    return _relapses(old, at)
+
+
+def _relapses(old: sqlite3.Row | None, at: float) -> int:
+    if old is None or (old["ended_at"] is not None and at - old["ended_at"] >= _RELAPSE_WINDOW):
+        return 0
+    came_back = old["ended_at"] is not None or old["loosened"]
+    return int(old["relapses"]) + (1 if came_back else 0)
 
 
 def _end_throttle(connection: sqlite3.Connection, where: tuple[str, str], at: float) -> None:

@@ -2,6 +2,7 @@
 
 import sqlite3
 
+from actuator.ledger.effects import relapses
 from actuator.ledger.orders import strongest_rival
 from actuator.ledger.rows import key, reservation_of, throttle_of
 from actuator.model import Allocation, Memory, Order, OwnerLimits, Reservation, Target, Throttle
@@ -18,6 +19,7 @@ def recall(connection: sqlite3.Connection, order: Order, allocation: Allocation 
         owner=owner_limits(connection, order.target, allocation),
         reservation=_reservation(connection, order),
         throttle=_throttle(connection, order.target),
+        relapses=relapses(connection, order.target, order.resource, at),
         raises=held["raises"] if held else 0,
         leak_raises=held["leak_raises"] if held else 0,
         last_action_at=_last_action(connection, order.target),

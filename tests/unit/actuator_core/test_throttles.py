@@ -100,7 +100,9 @@ def test_each_relapse_doubles_the_calm_that_loosening_needs(throttled: Any, make
     throttled.truth.say(firing=True)
     throttled.post(make_alert(intent="relieve", startsAt="2026-01-01T03:00:00Z"))
     throttled.work()
-    assert throttled.service.ledger.throttles()[0].throttle.relapses == 1
+    (record,) = throttled.service.ledger.throttles()
+    assert record.throttle.relapses == 1
+    assert record.throttle.expires_at - throttled.clock.now == 2 * throttled.config.limits.throttle_ttl
     throttled.truth.say(firing=False)
     spend(throttled, 450)
     assert throttled.kernel.limits["web", "cpu"] == pytest.approx(0.45)
