@@ -4,10 +4,9 @@ ARG BASE=debian:bookworm-slim
 FROM ${BASE} AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv ca-certificates
 WORKDIR /src
-# Libraries first, with the sources still missing, so that a change of the sources fetches nothing again.
+# Libraries first, with the sources and the page for readers missing, so that their changes fetch nothing again.
 COPY pyproject.toml ./
 RUN touch README.md && python3 -m venv /opt/cpp && /opt/cpp/bin/pip install --no-cache-dir ".[actuator]"
-COPY README.md ./
 COPY exporter exporter
 COPY actuator actuator
 RUN /opt/cpp/bin/pip install --no-cache-dir --no-deps --force-reinstall .

@@ -4,10 +4,9 @@ ARG BASE=debian:bookworm-slim
 FROM ${BASE} AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3 python3-venv ca-certificates
 WORKDIR /src
-# Libraries first, with the sources still missing, so that a change of the sources fetches nothing again.
+# Libraries first, with the sources and the page for readers missing, so that their changes fetch nothing again.
 COPY pyproject.toml ./
 RUN touch README.md && python3 -m venv /opt/cpp && /opt/cpp/bin/pip install --no-cache-dir .
-COPY README.md ./
 COPY exporter exporter
 COPY actuator actuator
 RUN /opt/cpp/bin/pip install --no-cache-dir --no-deps --force-reinstall .
@@ -22,7 +21,7 @@ LABEL org.opencontainers.image.title="cpp-probe" \
 RUN apt-get update && apt-get install -y --no-install-recommends python3 bpftrace && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/cpp /opt/cpp
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-# Loading kernel programs asks for root with CAP_SYS_ADMIN; nothing is analysed here for that reason.
+# Loading kernel programs asks for root's id and CAP_BPF with CAP_PERFMON; nothing is analysed here for that reason.
 USER 0:0
 EXPOSE 17901
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \
