@@ -12,8 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.publish.catalogue import BY_NAME
-
-_ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
+from exporter.sources.exposition import escape
 
 
 @dataclass(frozen=True)
@@ -82,4 +81,4 @@ class Page:
 
 def write_labels(labels: dict[str, str]) -> str:
     """Return ``a="x",b="y"``, escaped."""
-    return ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items())
+    return ",".join(f'{name}="{escape(value)}"' for name, value in labels.items())

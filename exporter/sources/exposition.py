@@ -16,6 +16,7 @@ _TYPE = b"# TYPE "
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*,?')
 _ESCAPES = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 _ESCAPE = re.compile(r'\\[\\"n]')
+_TO_ESCAPE = str.maketrans({plain: escaped for escaped, plain in _ESCAPES.items()})
 
 
 class ExpositionError(ValueError):
@@ -104,3 +105,8 @@ def parse_labels(key: bytes) -> dict[str, str]:
         labels[match[1]] = _ESCAPE.sub(lambda found: _ESCAPES[found[0]], value) if "\\" in value else value
         position = match.end()
     return labels
+
+
+def escape(value: str) -> str:
+    """Return a label's value as it is written between quotes."""
+    return value.translate(_TO_ESCAPE)

@@ -11,7 +11,7 @@ from typing import IO
 
 import numpy as np
 
-from exporter.sources.exposition import Family, Samples
+from exporter.sources.exposition import Family, Samples, escape
 from exporter.sources.families import CONNECTIONS, SYSCALLS
 
 HEADER = ["timestamp", "container", "metric", "label", "value"]
@@ -60,6 +60,8 @@ def _rows(path: Path, lines: Iterator[list[str]]) -> Iterator[Row]:
             row = Row(float(cells[0]), cells[1], cells[2], cells[3], float(cells[4]))
         except (ValueError, IndexError) as error:
             raise RecordingError(f"{path}: line {number}: {','.join(cells)!r} is no sample ({error})") from error
+        if not np.isfinite(row.timestamp):
+            raise RecordingError(f"{path}: line {number}: {cells[0]!r} is no time; write epoch seconds")
         if row.timestamp < before:
             raise RecordingError(f"{path}: line {number}: goes back in time; sort the file by timestamp")
         before = row.timestamp
@@ -84,8 +86,8 @@ def steps(rows: Iterable[Row], step: float) -> Iterator[tuple[float, Samples]]:
 def _key(row: Row) -> bytes:
     """Write the labels as cAdvisor would; the id is made from the name, since recordings have none."""
     digest = hashlib.sha256(row.container.encode()).hexdigest()
-    label = f',{_LABEL_NAMES.get(row.metric, "device")}="{row.label}"' if row.label else ""
-    return f'{{id="/docker/{digest}",name="{row.container}"{label}}}'.encode()
+    label = f',{_LABEL_NAMES.get(row.metric, "device")}="{escape(row.label)}"' if row.label else ""
+    return f'{{id="/docker/{digest}",name="{escape(row.container)}"{label}}}'.encode()
 
 
 def _samples(served: dict[str, dict[bytes, tuple[float, float]]]) -> Samples:
