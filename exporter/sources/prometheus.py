@@ -38,7 +38,7 @@ def fetch_labelled(
             for series in client.custom_query_range(query, _time(start), _time(until), f"{step:g}s"):
                 found.setdefault(tuple(sorted(series["metric"].items())), []).extend(series["values"])
             start = until + step
-    except (PrometheusApiClientException, RequestException, OSError, ValueError) as error:
+    except (PrometheusApiClientException, RequestException, OSError, ValueError, KeyError, TypeError) as error:
         raise HistoryUnavailableError(f"{url}: {error}") from error
     return [(dict(labels), _arrays(values)) for labels, values in found.items()]
 
