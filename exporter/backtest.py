@@ -63,7 +63,7 @@ def run_backtest(request: Request) -> int:
     except RecordingError as error:
         return _refuse(str(error))
     except OSError as error:
-        return _refuse(f"{error.filename or request.source}: {error.strerror or error}")
+        return _refuse(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     _print_table(results, design)
     _print_cost(time.monotonic() - began, time.process_time() - cpu)
     return 0

@@ -1,5 +1,6 @@
 """The forecast of a node: follows containers as they come and go, and publishes what the engine says of them."""
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ WINDOW = 1441
 DAY = 86400.0
 """Seconds."""
 _WHOLE = [RESOURCES.index(name) for name in ("file_descriptors", "threads")]
+_ROUNDING = 1e-6
+"""Columns: keeps the number of a column steady where its end is a whole number of steps but for rounding."""
 _REPLAYED = 600_000
 """Series × columns of history that are replayed at start, some seconds of work."""
 
@@ -71,7 +74,7 @@ class Forecaster:
         if rows is not None:
             self._outlook = _rearranged(self._outlook, rows, len(RESOURCES))
         demand = prepare(grid)
-        column, width = round(grid.end / grid.step), grid.values.shape[2]
+        column, width = math.floor(grid.end / grid.step + _ROUNDING), grid.values.shape[2]
         for back in range(self._missed(demand, column) - 1, -1, -1):
             self._outlook = self._engine.step(demand, width - 1 - back, column - back)
         self._training.turn(grid, demand)

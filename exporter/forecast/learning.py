@@ -8,7 +8,7 @@ from exporter.forecast import calibration, regression, selection
 from exporter.forecast.state import MEMBERS, RING, SCORED, State
 from exporter.history.windows import Bools, Floats, Integers
 
-_LOSS_MEMORY = 240
+_LOSS_MEMORY = 180
 _SPREAD_MEMORY = 240
 _COVERAGE_MEMORY = 500
 _SIZE_MEMORY = 60

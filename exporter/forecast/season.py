@@ -7,7 +7,7 @@ from exporter.history.windows import Bools, Floats, Integers
 
 _SHORTEST = 3
 _FEWEST_COLUMNS = 16
-_CYCLES_SEEN = 2.5
+_CYCLES_SEEN = 2.0
 """A period is believed once the history holds this many of it."""
 _CYCLES_USED = 3
 _NOTABLE = 0.2
