@@ -56,6 +56,7 @@ class Labelled:
         mine = rows >= 0
         where = rows[mine], columns[mine]
         values[where], stamps[where] = family.values[mine], family.timestamps[mine]
+        self._rates.begin_at_zero(values)
         rates = self._rates.update(values, stamps, now)
         return LabelledRates(tuple(self._names), rates.held, values > 0)
 

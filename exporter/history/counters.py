@@ -48,6 +48,19 @@ class Counters:
             array[row] = array[last]
             array[last] = np.nan
 
+    def begin_at_zero(self, values: Doubles) -> None:
+        """Take counters that appear in ``values`` on a row already known as having stood at zero until then.
+
+        Sources list a labelled counter from its first event on; without this that event would go unseen.
+        """
+        self.reshape(*values.shape)
+        rows, columns = values.shape
+        last, taken = self._values[:rows, :columns], self._stamps[:rows, :columns]
+        known_since = np.fmax.reduce(taken, axis=1, initial=-np.inf)
+        new = np.isfinite(values) & np.isnan(last) & np.isfinite(known_since)[:, None]
+        last[new] = 0.0
+        taken[new] = np.broadcast_to(known_since[:, None], new.shape)[new]
+
     def update(self, values: Doubles, stamps: Doubles, now: float) -> Rates:
         """Return the rates after the samples ``values`` taken at ``stamps`` (epoch seconds), both [rows, counters].
 

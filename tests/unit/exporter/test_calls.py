@@ -100,3 +100,13 @@ def test_a_label_counts_as_used_once_its_counter_left_zero(probe: Callable[..., 
         rates = labelled.update(_family(samples), registry, at)
     assert rates.used[1].tolist() == [False, True]
     assert rates.held[1].tolist() == [0.0, 0.0]
+
+
+def test_the_first_call_of_a_kind_counts_on_a_container_known_before(
+    probe: Callable[..., Samples], registry: Registry
+) -> None:
+    labelled = Labelled("syscall", 45.0)
+    labelled.update(_family(probe(START, {"web": {SYSCALLS: {"read": 7}}})), registry, START)
+    later = START + 10
+    rates = labelled.update(_family(probe(later, {"web": {SYSCALLS: {"read": 7, "ptrace": 1}}})), registry, later)
+    assert rates.held[1].tolist() == [0.0, 0.1]
