@@ -9,6 +9,7 @@ import json
 import re
 import resource
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -48,10 +49,10 @@ def main() -> None:
         _run(exporter, clock, _WARM)
         fill_a_day(exporter)
         replay = _run(exporter, clock, 1)[0]
-        watch.reset()
+        watch.laps.clear()
         costs = _run(exporter, clock, _CYCLES)
         _report(exporter, costs, replay, watch)
-        exporter.cycle.close()
+        exporter.close()
 
 
 class Clock:
@@ -65,14 +66,13 @@ class Clock:
 
 
 class Stopwatch:
-    """CPU seconds of each room of the exporter."""
+    """CPU seconds of each room of the exporter, by cycle."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.worst: dict[str, float] = {}
+        self.laps: list[Counter[str]] = []
 
     def follow(self, exporter: Exporter) -> None:
-        """Measure from now on."""
+        """Measure from now on; a cycle begins with reading."""
         cycle: Any = exporter.cycle
         http_source.parse = self._timed("parse", http_source.parse)
         for owner, method, room in (
@@ -83,22 +83,20 @@ class Stopwatch:
         ):
             setattr(owner, method, self._timed(room, getattr(owner, method)))
 
-    def reset(self) -> None:
-        """Forget what was measured."""
-        self.seconds.clear()
-        self.worst.clear()
-
     def _timed(self, room: str, work: Callable[..., Any]) -> Callable[..., Any]:
         def timed(*arguments: Any, **more: Any) -> Any:
             started = time.thread_time()
             try:
                 return work(*arguments, **more)
             finally:
-                taken = time.thread_time() - started
-                self.seconds[room] = self.seconds.get(room, 0.0) + taken
-                self.worst[room] = max(self.worst.get(room, 0.0), taken)
+                self._add(room, time.thread_time() - started)
 
         return timed
+
+    def _add(self, room: str, seconds: float) -> None:
+        if not self.laps or (room == "parse" and "render" in self.laps[-1]):
+            self.laps.append(Counter())
+        self.laps[-1][room] += seconds
 
 
 def fill_a_day(exporter: Exporter) -> None:
@@ -141,16 +139,17 @@ def _run(exporter: Exporter, clock: Clock, cycles: int) -> list[float]:
 
 def _report(exporter: Exporter, costs: list[float], replay: float, watch: Stopwatch) -> None:
     page = exporter.cycle.publisher.page
-    counts: dict[bytes, int] = {}
+    counts: Counter[bytes] = Counter()
     for found in re.finditer(rb'^\w+\{[^\n]*container_id="(\w{64})"', page, re.MULTILINE):
-        counts[found[1]] = counts.get(found[1], 0) + 1
+        counts[found[1]] += 1
     _print("cpu_seconds_per_cycle_mean", float(np.mean(costs)), "bar", _MOST_CPU_SECONDS)
     _print("cpu_seconds_per_cycle_worst", max(costs), "bar", _MOST_CPU_SECONDS)
     _print("cpu_cores_at_15s", float(np.mean(costs)) / INTERVAL, "one core", 1.0)
     _print("cpu_seconds_first_cycle_with_a_day_of_past", replay, "bar", None)
-    for room, seconds in watch.seconds.items():
-        _print(f"cpu_seconds_{room}_mean", seconds / len(costs), "whole cycle", float(np.mean(costs)))
-        _print(f"cpu_seconds_{room}_worst", watch.worst[room], "whole cycle", max(costs))
+    for room in ("parse", "update", "assess", "forecast", "render"):
+        taken = [lap[room] for lap in watch.laps]
+        _print(f"cpu_seconds_{room}_mean", float(np.mean(taken)), "whole cycle", float(np.mean(costs)))
+        _print(f"cpu_seconds_{room}_worst", max(taken), "whole cycle", max(costs))
     gc.collect()
     _print("resident_mib", _resident_mib(), "bar", None)
     _print("peak_resident_mib", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "bar", None)
