@@ -131,3 +131,12 @@ def test_a_query_to_prometheus_stands_in_for_a_file(tmp_path: Path) -> None:
 def test_an_empty_answer_is_refused() -> None:
     with pytest.raises(RecordingError, match="no series"):
         from_ranges({"new": ([0.0], [1.0])})
+
+
+def test_prometheus_unreachable_is_told_in_its_own_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def fetch(*_: object) -> dict[str, tuple[list[float], list[float]]]:
+        raise ConnectionError("http://prometheus: refused")
+
+    query = PrometheusQuery("http://prometheus", "up", fetch, now=1e6)
+    assert run_backtest(Request(query, tmp_path / "out.csv")) == 2
+    assert capsys.readouterr().err == "cpp-exporter backtest: http://prometheus: refused\n"

@@ -152,3 +152,13 @@ def test_a_cap_that_never_binds_raises_nothing(forecaster: Forecaster, feed: Cal
     free = np.full((1, 100), 0.5)
     said = feed(forecaster, free, range(100), ceilings=np.full((1, 100), 0.8))
     assert (said.quantiles[0, CPU] == np.float32(0.5)).all()
+
+
+def test_the_nodes_own_sum_is_one_more_row_and_varies_less_than_its_parts(
+    forecaster: Forecaster, feed: Callable
+) -> None:
+    parts = 1 + np.abs(np.random.default_rng(8).normal(size=(6, 250)))
+    said = feed(forecaster, np.vstack([parts.sum(axis=0), parts]), range(250))
+    high = said.quantiles[:, CPU, 0, 1]
+    assert high[0] < high[1:].sum()
+    assert said.coverage[0, CPU, 0, 0] == pytest.approx(0.9, abs=0.08)
