@@ -53,6 +53,7 @@ def find(window: Window) -> Interference:
     waiting = np.clip(waiting - _own_fault(window, waiting), 0.0, 1.0)
     others = np.maximum(use.sum(axis=0) - use, 0.0)
     waiting[:, 0] = np.minimum(waiting[:, 0], _explained(others[:, 0], waiting[:, 0], use[:, 0]))
+    waiting[:, 0] *= _in_containers(others[:, 0], window, use[:, 0])
     suffered = _suffered(waiting, use, others)
     caused = np.zeros((rows, kinds, TOP_VICTIMS))
     victims = np.full((rows, kinds, TOP_VICTIMS), -1, dtype=np.int64)
@@ -126,6 +127,18 @@ def _explained(cores: Numbers, waiting: Numbers, use: Numbers) -> Numbers:
     """
     explained: Numbers = LUCKLESS * cores * _wanted(waiting, use)
     return explained
+
+
+def _in_containers(others: Numbers, window: Window, use: Numbers) -> Numbers:
+    """Return [containers], the part of what runs beside each container that runs in containers.
+
+    Processes outside of containers, such as a build on the host, make containers wait too, and no container is to be
+    blamed for them. Where the node's use is unknown there are none.
+    """
+    node = float(np.nan_to_num(_now(window.node_cpu[None, -MOST_COLUMNS:], SMOOTHING, window.step)[0]))
+    beside = np.maximum(node - use, others)
+    part: Numbers = others / np.maximum(beside, 1e-9)
+    return part
 
 
 def _worst(suffered: Numbers) -> Integers:

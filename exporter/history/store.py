@@ -12,7 +12,7 @@ from exporter.history.demand import BOUNDS, Demand, bounds
 from exporter.history.gather import Gathered, Gatherer
 from exporter.history.identity import Identity
 from exporter.history.registry import Registry
-from exporter.history.signals import SIGNALS
+from exporter.history.signals import COLUMN, SIGNALS
 from exporter.history.snapshot import Allocation, Snapshot
 from exporter.history.windows import Floats, Grid, Window
 from exporter.sources.exposition import Samples
@@ -58,6 +58,7 @@ class History:
             memory_limit=snapshot.allocation.memory_limit.astype(np.float32),
             syscalls=snapshot.syscalls.held.astype(np.float32),
             syscall_names=snapshot.syscalls.names,
+            node_cpu=self._fine.view(len(self.registry))[0, COLUMN["cpu"]],
         )
 
     def followed(self) -> Floats:

@@ -59,3 +59,5 @@ class Window:
     """[containers, calls], calls per second now; NaN where the probe has not seen the container."""
     syscall_names: tuple[str, ...]
     """[calls], grows only at its end."""
+    node_cpu: Floats
+    """[time], cores in use on the whole node, containers and all else; NaN where unknown."""

@@ -30,6 +30,7 @@ def _window(step: float = 2.0, end: float = END, age: float = 7200.0, **given: A
         memory_limit=np.broadcast_to(np.float32(given.pop("memory_limit", np.nan)), rows),
         syscalls=rates.astype(np.float32),
         syscall_names=tuple(calls),
+        node_cpu=np.broadcast_to(np.float32(given.pop("node_cpu", np.nan)), width),
         **given,
     )
 

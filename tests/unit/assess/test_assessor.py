@@ -30,6 +30,7 @@ def _random(rows: int, width: int, calls: int = 5, seed: int = 0, holes: float =
         memory_limit=np.full(rows, np.nan, dtype=np.float32),
         syscalls=noise.gamma(1.0, 1.0, (rows, calls)).astype(np.float32),
         syscall_names=tuple(f"call_{number}" for number in range(calls)),
+        node_cpu=np.full(width, np.nan, dtype=np.float32),
     )
 
 
