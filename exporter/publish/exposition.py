@@ -70,13 +70,12 @@ class Page:
 
     def text(self) -> bytes:
         """Return the whole page."""
-        parts: list[str] = []
+        parts = []
         for name, metric in BY_NAME.items():
             if lines := self._lines.get(name):
-                parts.append(f"# HELP {name} {metric.help} ({metric.unit}).\n# TYPE {name} {metric.kind}\n")
-                parts.append("\n".join(lines))
-                parts.append("\n")
-        return "".join(parts).encode()
+                head = f"# HELP {name} {metric.help} ({metric.unit}).\n# TYPE {name} {metric.kind}"
+                parts.append("\n".join((head, *lines, "")).encode())
+        return b"".join(parts)
 
 
 def write_labels(labels: dict[str, str]) -> str:
