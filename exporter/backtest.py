@@ -4,7 +4,7 @@ import csv
 import resource
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
@@ -13,7 +13,7 @@ import numpy as np
 
 from exporter.durations import format_duration
 from exporter.forecast import trial
-from exporter.forecast.recordings import Recording, RecordingError, clusters, from_ranges, read_csv
+from exporter.forecast.recordings import Recording, RecordingError, Samples, clusters, from_ranges, read_csv
 
 _SPAN = 7 * 86400.0
 _STEP = 60.0
@@ -22,7 +22,7 @@ _TIMEOUT = 60.0
 _SHOWN = (0.5, 0.9, 0.99)
 """Quantiles that the table needs."""
 
-FetchRange = Callable[[str, str, float, float, float, float], Mapping[str, tuple[Sequence[float], Sequence[float]]]]
+FetchRange = Callable[[str, str, float, float, float, float], Mapping[str, tuple[Samples, Samples]]]
 """(url, query, start, end, step, timeout) to samples by series; raises OSError."""
 
 

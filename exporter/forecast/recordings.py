@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from exporter.history.windows import Grid, Integers
 
+Samples = Sequence[float] | NDArray[np.float64]
+
 _ALIASES = {"ts": "timestamp"}
 _COLUMNS = ("series", "timestamp", "value")
 _FEWEST = 3
@@ -44,7 +46,7 @@ class Recording:
         return np.rint(self.timestamps / self.step).astype(np.int64)
 
 
-def make(name: str, timestamps: Sequence[float], values: Sequence[float]) -> Recording:
+def make(name: str, timestamps: Samples, values: Samples) -> Recording:
     """Return the recording of raw samples: sorted, missing values dropped, of repeated timestamps the last kept."""
     times, samples = np.array(timestamps, np.int64), np.array(values, np.float64)
     times, samples = times[np.isfinite(samples)], samples[np.isfinite(samples)]
@@ -77,7 +79,7 @@ def read_csv(path: Path) -> list[Recording]:
         raise RecordingError(f"{path}: {error}") from error
 
 
-def from_ranges(ranges: Mapping[str, tuple[Sequence[float], Sequence[float]]]) -> list[Recording]:
+def from_ranges(ranges: Mapping[str, tuple[Samples, Samples]]) -> list[Recording]:
     """Return the recordings of series that Prometheus answered, those with too few samples left out."""
     kept = {name: samples for name, samples in ranges.items() if len(samples[0]) >= _FEWEST}
     if not kept:
