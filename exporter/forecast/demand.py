@@ -17,7 +17,11 @@ class Demand:
     values: Floats
     """[series, time], the units of the resource; before ``first`` the first known value; NaN if a row has none."""
     measured: Bools
-    """[series, time], true where a sample was seen and not censored: only there errors count."""
+    """[series, time], true where a sample was seen and not censored: only there coverage counts."""
+    low: Floats
+    """[series, time], what the demand was at the least; NaN where nothing was seen."""
+    high: Floats
+    """[series, time], what it was at the most; as ``low`` where it is measured."""
     first: Integers
     """[series], column of the first sample; the number of columns where there is none."""
 
@@ -27,11 +31,12 @@ def prepare(grid: Grid) -> Demand:
     width = grid.values.shape[2]
     values = grid.values.reshape(-1, width)
     censored = grid.censored.reshape(-1, width)
+    low, high = values, grid.ceilings.reshape(-1, width)
     seen = ~np.isnan(values)
     if censored.any():
-        values = _impute(values, grid.ceilings.reshape(-1, width), censored)
+        values = _impute(values, high, censored)
     first = np.where(seen.any(axis=1), seen.argmax(axis=1), width)
-    return Demand(_fill(values, seen, first), seen & ~censored, first)
+    return Demand(_fill(values, seen, first), seen & ~censored, low, high, first)
 
 
 def _impute(values: Floats, ceilings: Floats, censored: Bools) -> Floats:

@@ -38,6 +38,7 @@ class Engine:
         self.state = self._blank(0)
         self._pending = [Pending(ahead, 0, len(SCORED) + len(plan.levels)) for ahead in plan.ahead]
         self._turn = 0
+        self._season_turn = 0
 
     def arrange(self, rows: Integers) -> None:
         """Keep the containers ``rows`` of the state in this order; -1 stands for a new one."""
@@ -64,6 +65,8 @@ class Engine:
             demand.values[:, start : now + 1],
             np.maximum(demand.first - start, 0),
             demand.measured[:, now] & (demand.first <= now),
+            demand.low[:, now],
+            demand.high[:, now],
         )
         state = self.flat()
         due = self._score(state, past, column)
@@ -83,15 +86,15 @@ class Engine:
                 learning.calibrate(state, i, past, due, self.plan, column)
         return medians
 
-    def _turns(self, size: int, series: int) -> Integers:
-        rows = (self._turn + np.arange(min(size, series))) % max(series, 1)
-        self._turn = (self._turn + size) % max(series, 1)
-        return rows
+    def _turns(self, turn: int, size: int, series: int) -> tuple[Integers, int]:
+        """Return the rows whose turn it is, beginning at ``turn``, and whose it is next."""
+        size = min(size, series)
+        return (turn + np.arange(size)) % max(series, 1), (turn + size) % max(series, 1)
 
     def _renew(self, state: State, past: Past) -> None:
         """Renew periods, coefficients and bounds of the series whose turn it is."""
         series, resources = len(past.first), self.plan.resources
-        rows = self._turns(max(series // _SHARE, 24), series)
+        rows, self._turn = self._turns(self._turn, max(series // _SHARE, 24), series)
         levels = np.array(self.plan.levels, np.float32)
         for i in range(len(self.plan.ahead)):
             prior = regression.pooled(state.sums[:, i], resources)
@@ -99,8 +102,9 @@ class Engine:
             pool = calibration.pool_sample(state.errors[:: max(series // _POOL_ROWS, 1), i])
             shifted = levels + state.shift[rows, i]
             state.bounds[rows, i] = calibration.quantiles(state.errors[rows, i], pool, shifted)
-        few = rows[: max(len(rows) // 2, 3000 // (past.newest + 1), 1)]
-        self._find_periods(state, past, few)
+        few = max(len(rows) // 2, 3000 // (past.newest + 1), 1)
+        seasons, self._season_turn = self._turns(self._season_turn, few, series)
+        self._find_periods(state, past, seasons)
 
     def _find_periods(self, state: State, past: Past, rows: Integers) -> None:
         """Renew the periods; one inherited stands until the container has lived through it itself."""

@@ -44,6 +44,10 @@ class Past:
     """[series], column of the first sample"""
     measured: Bools
     """[series], the last column was seen and is not censored"""
+    low: Floats
+    """[series], what the demand of the last column was at the least; NaN where nothing was seen"""
+    high: Floats
+    """[series], what it was at the most"""
 
     @property
     def newest(self) -> int:
@@ -63,7 +67,7 @@ def learn(state: State, i: int, past: Past, due: Floats, plan: Plan) -> None:
     """Give the change over horizon ``i`` that has just become known to the spread and the regression."""
     ahead = plan.ahead[i]
     origin = past.newest - ahead
-    heard = past.measured & (past.first <= origin)
+    heard = ~np.isnan(past.low) & (past.first <= origin)
     change = np.where(heard, past.values[:, -1] - past.values[:, origin], np.nan)
     size = np.abs(change)
     state.spread[:, i] = selection.decayed(state.spread[:, i], size, state.changes[:, i], _SPREAD_MEMORY)
@@ -75,14 +79,14 @@ def learn(state: State, i: int, past: Past, due: Floats, plan: Plan) -> None:
 
 def calibrate(state: State, i: int, past: Past, due: Floats, plan: Plan, column: int) -> None:
     """Compare what was forecast over horizon ``i``, ``due`` [series, SCORED and levels], with what came."""
-    errors = np.where(past.measured[:, None], past.values[:, -1:] - due, np.nan)
-    scored, covered = errors[:, : len(SCORED)], errors[:, len(SCORED) :]
+    errors = np.clip(due, past.low[:, None], past.high[:, None]) - due
+    scored, covered = errors[:, : len(SCORED)], np.where(past.measured[:, None], errors, np.nan)[:, len(SCORED) :]
     state.losses[:, i] = selection.decayed(state.losses[:, i], np.abs(scored), state.heard[:, i], _LOSS_MEMORY)
     state.heard[:, i] += ~np.isnan(scored)
     hits = np.where(np.isnan(covered), np.nan, covered <= 0).astype(np.float32)
     state.coverage[:, i] = selection.decayed(state.coverage[:, i], hits, state.measured[:, i], _COVERAGE_MEMORY)
     calibration.correct(state.shift[:, i], hits, plan.levels)
-    served = scored[:, -1]
+    served = np.where(past.measured, scored[:, -1], np.nan)
     state.measured[:, i] += ~np.isnan(served)
     unit = error_unit(state.size[:, i], state.spread[:, i])
     scaled = np.clip(served / unit, -_OUTLIER, _OUTLIER).astype(np.float32)

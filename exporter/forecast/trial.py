@@ -112,7 +112,13 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
 
 def _train(engine: Engine, demand: Demand, rows: Integers, column: int) -> None:
     """Let the child fit ARIMA to ``rows`` on what lies before ``column``."""
-    before = Demand(demand.values[:, :column], demand.measured[:, :column], np.minimum(demand.first, column))
+    before = Demand(
+        demand.values[:, :column],
+        demand.measured[:, :column],
+        demand.low[:, :column],
+        demand.high[:, :column],
+        np.minimum(demand.first, column),
+    )
     trainer = Trainer(_TRAINING_SECONDS, time.monotonic)
     trainer.start(history(before, rows))
     trained = trainer.wait()

@@ -148,6 +148,23 @@ def test_a_container_capped_by_quota_is_forecast_above_its_cap(forecaster: Forec
     assert np.isnan(said.coverage[0, CPU]).all()
 
 
+@pytest.mark.parametrize("containers", [1, 2, 4, 5])
+def test_a_rhythm_cut_off_by_a_cap_is_forecast_above_the_cap_before_it_arrives(
+    forecaster: Forecaster, feed: Callable, containers: int
+) -> None:
+    load = np.repeat(rhythm(260), containers, axis=0)
+    capped, columns = load[:, :200] > 0.4, range(200)
+    seen = np.minimum(load[:, :200], 0.4)
+    said = feed(forecaster, seen, columns, ceilings=np.where(capped, 1.0, seen), censored=capped)
+    soon = [ahead for ahead in range(3) if load[0, 199 + (4, 8, 12)[ahead]] > 0.5]
+    late = [ahead for ahead in range(3) if ahead not in soon]
+    assert soon
+    assert late
+    assert (said.quantiles[:, CPU, soon, 0] > 0.6).all()
+    assert (said.quantiles[:, CPU, late, 0] < 0.3).all()
+    assert said.trusted[:, CPU].all()
+
+
 def test_a_cap_that_never_binds_raises_nothing(forecaster: Forecaster, feed: Callable) -> None:
     free = np.full((1, 100), 0.5)
     said = feed(forecaster, free, range(100), ceilings=np.full((1, 100), 0.8))
