@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from deploy.demo.kernel import LimitFiles
 from deploy.demo.ledger import FiringAlert, Verdict
 from deploy.demo.limits import Change
-from deploy.demo.workloads import BUSY, next_rise, since_rise
+from deploy.demo.workloads import Rhythm
 from deploy.setup.shell import say
 
 
@@ -40,10 +40,12 @@ class Narrator:
             elif verdict.steps and self._new(("plan", verdict.order, verdict.number)):
                 self.line(f"actuator, {what}: {verdict.decision}")
 
-    def change(self, change: Change) -> None:
-        """Tell a change in the kernel."""
+    def change(self, change: Change, rhythm: Rhythm) -> None:
+        """Tell a change in the kernel, and for the service's CPU how long before its demand rises."""
         name = change.kernel_file.rpartition("/")[2]
-        self.line(f"kernel, {change.container}: {name} was {change.before}, is {change.after}{_ahead(change)}")
+        ahead = f", {rhythm.next_rise(change.at) - change.at:.0f} s before its demand rises again"
+        note = ahead if change.resource == "cpu" and change.container.endswith("-service") else ""
+        self.line(f"kernel, {change.container}: {name} was {change.before}, is {change.after}{note}")
 
     def _new(self, key: object) -> bool:
         fresh = key not in self._told
@@ -56,14 +58,15 @@ class RiseWatch:
     """Measures how much the kernel held the service back in each busy time."""
 
     files: LimitFiles
+    rhythm: Rhythm
     rises: list[tuple[float, float]] = field(default_factory=list)
     _open: tuple[float, tuple[int, int]] | None = None
 
     def look(self, now: float) -> str | None:
         """Return a line when a busy time begins or ends."""
-        busy = since_rise(now) < BUSY
+        busy = self.rhythm.busy(now)
         if busy and self._open is None:
-            self._open = (now - since_rise(now), self.files.throttled())
+            self._open = (now - self.rhythm.since_rise(now), self.files.throttled())
             return "service: its demand rises now"
         if not busy and self._open is not None:
             rise, (periods, throttled) = self._open
@@ -73,9 +76,3 @@ class RiseWatch:
             self._open = None
             return f"service: its busy time is over; the kernel held it back in {share:.0%} of its periods"
         return None
-
-
-def _ahead(change: Change) -> str:
-    if change.resource == "cpu" and change.container.endswith("-service"):
-        return f" ({next_rise(change.at) - change.at:.0f} s before the next rise of its demand)"
-    return ""

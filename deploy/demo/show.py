@@ -27,7 +27,7 @@ def show(stack: Stack, narrator: Narrator, report: Path) -> list[str]:
     stack.start()
     narrator.line("learning from what the containers do; alerts and actions follow")
     service, leak, noise, victim = (f"{stack.run}-{name}" for name in ("service", "leak", "noise", "victim"))
-    story = Story(service, leak, noise, victim)
+    story = Story(service, leak, noise, victim, workloads.rhythm_of(service))
     _follow(stack, story, files, narrator)
     write_report(story, report)
     say("\n" + table(story) + "\n")
@@ -41,7 +41,7 @@ def _add(stack: Stack, workload: Workload, files: dict[str, LimitFiles], narrato
 
 def _follow(stack: Stack, story: Story, files: dict[str, LimitFiles], narrator: Narrator) -> None:
     """Look at the kernel often, and ask the system now and then, until all is told or the time is over."""
-    rises = RiseWatch(files[story.service], story.rises)
+    rises = RiseWatch(files[story.service], story.rhythm, story.rises)
     watch, asked = LimitWatch(files), 0.0
     while story.missing() and (now := time.time()) < narrator.began + _LONGEST_SECONDS:
         late = now > narrator.began + workloads.NOISE_AFTER
@@ -59,7 +59,7 @@ def _follow(stack: Stack, story: Story, files: dict[str, LimitFiles], narrator: 
 def _look(watch: LimitWatch, story: Story, narrator: Narrator, now: float) -> None:
     for change in watch.changes(now):
         story.changes.append(change)
-        narrator.change(change)
+        narrator.change(change, story.rhythm)
 
 
 def _ask(stack: Stack, story: Story, narrator: Narrator) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from deploy.demo import workloads
 from deploy.demo.ledger import Verdict
 from deploy.demo.limits import Change
+from deploy.demo.workloads import PERIOD, Rhythm
 
 _MATCH_SECONDS = 6.0
 
@@ -26,6 +26,7 @@ class Story:
     leak: str
     noise: str
     victim: str
+    rhythm: Rhythm
     verdicts: list[Verdict] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     rises: list[tuple[float, float]] = field(default_factory=list)
@@ -68,7 +69,7 @@ class Story:
 
     def _quiet(self, at: float) -> bool:
         """What a throttled burst left undone is worked off after it; half a period later that is long over."""
-        return workloads.since_rise(at) > workloads.PERIOD / 2
+        return self.rhythm.since_rise(at) > PERIOD / 2
 
     def _reserved(self, at: float) -> bool:
         mine = (verdict for verdict in self.verdicts if verdict.container == self.service)

@@ -1,15 +1,15 @@
 """The demo's containers: three stories on two cores."""
 
-import time
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from deploy.demo.containers import Containers, main_pid
+from deploy.demo.containers import Containers, inspect, main_pid
 from deploy.demo.kernel import LimitFiles, limit_files
 
 PERIOD = 50.0
 BUSY = 12.0
 SERVICE_LIMIT = 0.35
-NOISE_AFTER = 150.0
+NOISE_AFTER = 170.0
 """Seconds after which the noise starts at the latest; else as soon as the service has its CPU."""
 _LEAK_LIMIT = "192m"
 
@@ -24,10 +24,10 @@ class Workload:
     tells: str
 
 
-# The service's periods begin at multiples of PERIOD since the epoch, so that the next rise is known to the second.
+# The service's periods begin with its start, so that each later rise of its demand is known to the second.
 SERVICE = Workload(
     "service",
-    ("rhythm", "--low=0.05", "--high=0.5", f"--period={PERIOD:.0f}s", f"--high-for={BUSY:.0f}s", "--align"),
+    ("rhythm", "--low=0.05", "--high=0.5", f"--period={PERIOD:.0f}s", f"--high-for={BUSY:.0f}s"),
     (f"--cpus={SERVICE_LIMIT}", "--cpuset-cpus=0", "--memory=64m"),
     f"wants 0.5 cores for {BUSY:.0f} s in every {PERIOD:.0f} s, and has a limit of {SERVICE_LIMIT}",
 )
@@ -57,16 +57,28 @@ def start(containers: Containers, workload: Workload) -> tuple[str, LimitFiles]:
     return f"{containers.run}-{workload.name}", limit_files(main_pid(identity))
 
 
-def next_rise(now: float) -> float:
-    """Return the epoch seconds at which the service's demand rises next."""
-    return (now // PERIOD + 1) * PERIOD
+@dataclass(frozen=True)
+class Rhythm:
+    """When the service's demand rises, from the start of its container."""
+
+    origin: float
+    """Epoch seconds of the first rise."""
+
+    def next_rise(self, now: float) -> float:
+        """Return the epoch seconds of the next rise."""
+        return now - self.since_rise(now) + PERIOD
+
+    def since_rise(self, now: float) -> float:
+        """Return the seconds since the last rise."""
+        return (now - self.origin) % PERIOD
+
+    def busy(self, now: float) -> bool:
+        """Return whether the demand is high."""
+        return self.since_rise(now) < BUSY
 
 
-def since_rise(now: float) -> float:
-    """Return the seconds since the service's demand last rose."""
-    return now % PERIOD
-
-
-def wait_until(at: float) -> None:
-    """Sleep until epoch seconds ``at``."""
-    time.sleep(max(0.0, at - time.time()))
+def rhythm_of(container: str) -> Rhythm:
+    """Return the rhythm of the running service, from what Docker says of its start."""
+    # Docker writes nanoseconds, which fromisoformat of Python 3.11 does not read.
+    started = inspect(container)["State"]["StartedAt"].rstrip("Z")[:26]
+    return Rhythm(datetime.fromisoformat(started).replace(tzinfo=UTC).timestamp())

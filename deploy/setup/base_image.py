@@ -4,6 +4,7 @@ import io
 import shutil
 import subprocess
 import tarfile
+from functools import cache
 from pathlib import Path
 
 from deploy.setup.shell import SetupError, run_logged
@@ -55,6 +56,7 @@ def build_image(name: str, context: bytes) -> None:
         raise SetupError(f"the image {name} cannot be built: {done.stderr.decode(errors='replace')[-2000:]}")
 
 
+@cache
 def build_shipped(name: str) -> str:
     """Build ``deploy/images/<name>.Dockerfile`` on the local bases and return the image's name.
 

@@ -9,10 +9,11 @@ from deploy.demo.ledger import Verdict
 from deploy.demo.limits import Change, LimitWatch
 from deploy.demo.report import table, write_report
 from deploy.demo.story import Story, explain
-from deploy.demo.workloads import PERIOD, next_rise
+from deploy.demo.workloads import BUSY, PERIOD, Rhythm
 
-QUIET = PERIOD * 100.8
-BUSY = PERIOD * 100.1
+RHYTHM = Rhythm(origin=7.0)
+QUIET = RHYTHM.origin + PERIOD * 100.8
+RISEN = RHYTHM.origin + PERIOD * 100.1
 
 
 def verdict(
@@ -28,7 +29,7 @@ def change(container: str, resource: str, at: float, before: int = 1000, used: f
 
 @pytest.fixture
 def complete() -> Story:
-    story = Story(service="service", leak="leak", noise="noise", victim="victim")
+    story = Story(service="service", leak="leak", noise="noise", victim="victim", rhythm=RHYTHM)
     story.verdicts = [
         verdict("reserve", "service", "cpu", QUIET - 3, kind="reserve"),
         verdict("activate", "service", "cpu", QUIET),
@@ -36,7 +37,7 @@ def complete() -> Story:
         verdict("relieve", "noise", "cpu", QUIET),
     ]
     story.changes = [change("service", "cpu", QUIET), change("leak", "memory", QUIET), change("noise", "cpu", QUIET)]
-    story.rises = [(next_rise(QUIET), 0.0)]
+    story.rises = [(RHYTHM.next_rise(QUIET), 0.0)]
     return story
 
 
@@ -45,12 +46,12 @@ def test_nothing_is_missing_when_every_story_was_seen(complete: Story) -> None:
 
 
 def test_everything_is_missing_at_the_start() -> None:
-    assert len(Story(service="service", leak="leak", noise="noise", victim="victim").missing()) == 3
+    assert len(Story(service="service", leak="leak", noise="noise", victim="victim", rhythm=RHYTHM).missing()) == 3
 
 
 def test_cpu_that_comes_while_the_demand_is_there_is_not_ahead_of_it(complete: Story) -> None:
-    complete.changes[0] = change("service", "cpu", BUSY)
-    complete.verdicts[1] = verdict("activate", "service", "cpu", BUSY)
+    complete.changes[0] = change("service", "cpu", RISEN)
+    complete.verdicts[1] = verdict("activate", "service", "cpu", RISEN)
     assert "before its demand rose" in complete.missing()[0]
 
 
@@ -114,3 +115,9 @@ def test_the_watch_sees_a_change_once(tmp_path: Path) -> None:
 def test_a_container_that_ended_does_not_end_the_watch(tmp_path: Path) -> None:
     gone = LimitFiles(tmp_path / "gone/cpu.max", tmp_path / "gone/memory.max")
     assert LimitWatch({"leak": gone}).changes(1.0) == []
+
+
+def test_each_rise_is_known_from_the_start() -> None:
+    assert RHYTHM.busy(RISEN)
+    assert not RHYTHM.busy(RISEN + BUSY)
+    assert RHYTHM.next_rise(RISEN) == RHYTHM.origin + PERIOD * 101
