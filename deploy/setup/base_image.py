@@ -77,11 +77,19 @@ def ensure_program_image(tag: str, program: str) -> str:
     path = shutil.which(program)
     if path is None:
         raise SetupError(f"{program} is not on the PATH; run: make setup")
-    recipe = f'FROM {ensure_debian_image()}\nCOPY program /bin/program\nUSER 65534\nENTRYPOINT ["/bin/program"]\n'
+    recipe = f"""FROM {ensure_debian_image()}
+COPY program /bin/program
+COPY prometheus /usr/share/prometheus
+RUN install -d -o 65534 /prometheus /alertmanager
+USER 65534
+ENTRYPOINT ["/bin/program"]
+"""
     context = io.BytesIO()
     with tarfile.open(fileobj=context, mode="w") as tar:
         _add_text(tar, "Dockerfile", recipe)
         tar.add(Path(path).resolve(), "program")
+        # Debian's Alertmanager reads its templates from there.
+        tar.add("/usr/share/prometheus", "prometheus")
     build_image(tag, context.getvalue())
     return tag
 

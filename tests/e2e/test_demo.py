@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo.children import load_children
+from deploy.demo.children import is_running, load_children
 from deploy.demo.containers import docker
 from deploy.setup.stamps import BUILD, ROOT
 
@@ -49,7 +49,7 @@ def test_an_interrupted_demo_leaves_nothing_behind(demo: subprocess.Popen[bytes]
     demo.send_signal(stop)
     assert demo.wait(timeout=60) == 130
     assert left_behind() == []
-    assert not [child for child in children if Path(f"/proc/{child.pid}").exists()]
+    assert not [child for child in children if is_running(child)]
 
 
 def test_demo_down_clears_what_a_killed_demo_left(demo: subprocess.Popen[bytes]) -> None:
@@ -59,7 +59,7 @@ def test_demo_down_clears_what_a_killed_demo_left(demo: subprocess.Popen[bytes])
     assert left_behind()
     subprocess.run(command("down"), cwd=ROOT, check=True, capture_output=True)
     assert left_behind() == []
-    assert not [child for child in children if Path(f"/proc/{child.pid}").exists()]
+    assert not [child for child in children if is_running(child)]
 
 
 def test_demo_down_with_nothing_to_remove_is_content() -> None:
