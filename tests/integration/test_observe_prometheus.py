@@ -110,10 +110,10 @@ def prometheus(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]
 
 def wait_for_rules(url: str) -> None:
     deadline = time.monotonic() + 30
-    query = {"query": "container:cpp_cpu_forecast_cores:max"}
     while True:
         try:
-            if requests.get(f"{url}/api/v1/query", params=query, timeout=2).json()["data"]["result"]:
+            groups = requests.get(f"{url}/api/v1/rules", timeout=2).json()["data"]["groups"]
+            if groups and not any(group["lastEvaluation"].startswith("0001") for group in groups):
                 return
         except (requests.RequestException, ValueError, KeyError):
             pass
