@@ -114,17 +114,16 @@ def _observation(samples: list[Sample], resource: str, firing: bool, at: float, 
     resource = resource if resource in _UNITS else "cpu"
     unit = _UNITS[resource]
     forecast, limit = f"cpp_{resource}_forecast_{unit}", _highest(samples, f"cpp_{resource}_limit_{unit}")
-    age = _age(samples, at)
     first = _asked(samples, "first")
     return Observation(
         at=at,
         firing=firing,
-        sample_age=age,
+        sample_age=_age(samples, at),
         fresh_within=2 * interval,
         usage=_highest(samples, _usage_name(resource)),
         forecast=_highest(samples, forecast, level="0.9"),
         forecast_top=_highest(samples, forecast, level="0.99"),
-        forecast_due_at=_due_at(samples, forecast, limit, at - age),
+        forecast_due_at=_due_at(samples, forecast, limit),
         peak=_asked(samples, "peak"),
         history_seconds=0.0 if first is None else at - first,
         throttled_ratio=_highest(samples, "cpp_cpu_throttled_ratio") or 0.0,
@@ -136,19 +135,23 @@ def _observation(samples: list[Sample], resource: str, firing: bool, at: float, 
 
 
 def _age(samples: list[Sample], at: float) -> float:
-    """The older of two: when Prometheus last stored the series, and when the exporter last had a sample for it."""
+    """The worse of two links: since when Prometheus has not stored the series, and how old it was when stored.
+
+    Their sum would be over two scrape intervals at times where both links work as they should.
+    """
     stored, taken = _asked(samples, "stored"), _highest(samples, "cpp_last_sample_timestamp_seconds")
-    return math.inf if stored is None or taken is None else at - min(stored, taken)
+    return math.inf if stored is None or taken is None else max(at - stored, stored - taken)
 
 
-def _due_at(samples: list[Sample], forecast: str, limit: float | None, made_at: float) -> float | None:
-    """When the nearest horizon whose .9 forecast exceeds the limit is reached."""
+def _due_at(samples: list[Sample], forecast: str, limit: float | None) -> float | None:
+    """When the nearest horizon whose .9 forecast exceeds the limit is reached, from its newest sample on."""
+    made_at = _highest(samples, "cpp_last_sample_timestamp_seconds")
     over = [
         to_seconds(labels["horizon"])
         for labels, value in samples
         if labels.get("__name__") == forecast and labels.get("level") == "0.9" and limit is not None and value > limit
     ]
-    return made_at + min(over) if over else None
+    return made_at + min(over) if over and made_at is not None else None
 
 
 def _highest(samples: list[Sample], metric: str, level: str | None = None) -> float | None:

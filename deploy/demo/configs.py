@@ -26,7 +26,7 @@ class Pace:
         default_factory=lambda: {
             "step": "2s",
             "horizons": ["10s", "20s", "30s"],
-            "min_history": "40s",
+            "min_history": "20s",
             "retrain_interval": "60s",
             "max_series_per_training": 6,
         }

@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 from deploy.demo.containers import Containers, inspect, main_pid
 from deploy.demo.kernel import LimitFiles, limit_files
 
-PERIOD = 50.0
-BUSY = 12.0
+PERIOD = 40.0
+BUSY = 10.0
 SERVICE_LIMIT = 0.35
-NOISE_AFTER = 170.0
+NOISE_AFTER = 240.0
 """Seconds after which the noise starts at the latest; else as soon as the service has its CPU."""
 _LEAK_LIMIT = "192m"
 

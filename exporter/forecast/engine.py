@@ -9,7 +9,7 @@ from exporter.forecast.demand import Demand
 from exporter.forecast.learning import Past, Plan
 from exporter.forecast.pending import Pending
 from exporter.forecast.season import detect_periods
-from exporter.forecast.state import MEMBERS, SCORED, State, empty, gather
+from exporter.forecast.state import MEMBERS, SCORED, State, empty, gather, judge_anew
 from exporter.history.windows import Floats, Integers
 
 _CONSTANT_RUN = 20
@@ -107,10 +107,16 @@ class Engine:
         self._find_periods(state, past, seasons)
 
     def _find_periods(self, state: State, past: Past, rows: Integers) -> None:
-        """Renew the periods; one inherited stands until the container has lived through it itself."""
+        """Renew the periods; one inherited stands until the container has lived through it itself.
+
+        Where the first rhythm is found, what was lost before it was known says little of what comes.
+        """
         found = detect_periods(past.values[rows], past.first[rows])
         young = past.newest + 1 - past.first[rows] < _LIVED_THROUGH * state.period[rows]
+        never_tried = (state.heard[rows, :, MEMBERS.index("season")] == 0).all(axis=1)
+        first_time = (state.period[rows] == 0) & (found > 0) & never_tried
         state.period[rows] = np.where((found == 0) & young, state.period[rows], found)
+        judge_anew(state, rows[first_time], self.plan.ahead)
 
     def _forecast(self, state: State, past: Past, column: int) -> Floats:
         model = arima.unpack(state.model)

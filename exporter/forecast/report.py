@@ -6,7 +6,7 @@ from exporter.forecast.state import MEMBERS, SCORED, State
 from exporter.history.windows import Bools, Floats, Integers
 
 _COVERED = 0.1
-"""How far the measured share under the .9 quantile may fall short."""
+"""How far the measured share under the .9 quantile may fall short, beside one standard error of it."""
 _BETTER = 0.98
 """Loss over last value's, geometric mean over the horizons, under which the forecast is the better one."""
 _EXACT = 0.005
@@ -20,7 +20,8 @@ def trusted(state: State, least: float) -> Bools:
     with np.errstate(invalid="ignore"):
         better = np.log((served + _SMALLEST) / (last + _SMALLEST)).mean(axis=2) < np.log(_BETTER)
         exact = (served <= _EXACT * np.abs(state.level)[..., None]).all(axis=2)
-        covered = (state.coverage[..., 1] >= 0.9 - _COVERED).all(axis=2)
+        chance = np.sqrt(0.9 * 0.1 / np.maximum(state.measured, 1))
+        covered = (state.coverage[..., 1] >= 0.9 - _COVERED - chance).all(axis=2)
     return np.asarray((state.measured >= max(least, 1.0)).all(axis=2) & covered & (better | exact))
 
 

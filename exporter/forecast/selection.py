@@ -16,8 +16,11 @@ _ENTER, _LEAVE = 1.02, 0.99
 
 
 def decayed(mean: Floats, sample: Floats, count: Integers, memory: int) -> Floats:
-    """Return the running ``mean`` with ``sample`` in it; exact for young ones, exponential after ``memory``."""
-    rate = np.asarray(1.0 / np.minimum(count + 1.0, memory))
+    """Return the running ``mean`` with ``sample`` in it; exact for young ones, exponential after ``memory``.
+
+    While ``count`` is below zero each sample replaces the one before, so the mean begins at zero.
+    """
+    rate = np.asarray(1.0 / np.clip(count + 1.0, 1.0, memory))
     rate = rate.reshape(rate.shape + (1,) * (sample.ndim - rate.ndim))
     moved = np.where(np.isnan(mean), sample, mean + rate * (sample - mean))
     return np.where(np.isnan(sample), mean, moved).astype(np.float32)

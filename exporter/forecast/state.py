@@ -89,6 +89,19 @@ def empty(containers: int, resources: int, horizons: int, levels: int) -> State:
     )
 
 
+def judge_anew(state: State, rows: Integers, ahead: tuple[int, ...]) -> None:
+    """Forget how the models did on ``rows`` of a flat state, and with it the trust that was earned.
+
+    What is served is counted from below zero: what is yet to fall due over the horizons ``ahead`` was said before.
+    """
+    owed = np.array(ahead)
+    state.losses[rows] = np.nan
+    state.heard[rows] = 0
+    state.heard[rows, :, len(MEMBERS) :] = -owed[:, None]
+    state.measured[rows] = -owed
+    state.guarded[rows] = False
+
+
 def gather(state: State, rows: Integers) -> State:
     """Return the state of ``rows``, copied."""
     return State(**{field.name: getattr(state, field.name)[rows] for field in fields(State)})
