@@ -4,7 +4,7 @@ import json
 import sys
 from pathlib import Path
 
-from exporter.profile import Profile
+from exporter.document import Profile
 from exporter.publish.catalogue import CATALOGUE, IDENTITY, Metric
 
 _HEAD = """# Metrics of cpp-exporter

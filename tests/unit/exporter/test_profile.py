@@ -8,8 +8,9 @@ import pytest
 
 from exporter.config import Config
 from exporter.cycle import Cycle
+from exporter.document import Profile
 from exporter.history.signals import LEVELS, RESOURCES
-from exporter.profile import Profile, build_profile
+from exporter.profile import build_profile
 from exporter.publish.docs import profile_schema
 from exporter.state import State
 
