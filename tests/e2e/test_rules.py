@@ -32,13 +32,14 @@ def test_every_shipped_rule_is_loaded_and_evaluates_without_error(stack: Any) ->
 
 
 def test_nothing_is_wrong_with_a_healthy_system(stack: Any) -> None:
-    health = set(re.findall(r"- alert: (\S+)", (RULES / "alerts-health.yml").read_text())) - {"CppWatchdog"}
-
-    def all_is_well() -> bool:
-        alerts = ask(stack.prometheus_url, "/api/v1/alerts")["data"]["alerts"]
-        return not health & {alert["labels"]["alertname"] for alert in alerts}
-
-    stack.wait_for(all_is_well, 90, "an alert about the system's own health is pending or firing")
+    health = set(re.findall(r"- alert: (\S+)", (RULES / "alerts-health.yml").read_text()))
+    # The watchdog always fires; the forecast of containers that are minutes old may still be worse than last value.
+    health -= {"CppWatchdog", "CppForecastUnhelpful"}
+    deadline = time.monotonic() + 90
+    while wrong := [alert for alert in ask(stack.prometheus_url, "/api/v1/alerts")["data"]["alerts"]
+                    if alert["labels"]["alertname"] in health]:  # fmt: skip
+        assert time.monotonic() < deadline, wrong
+        time.sleep(2)
 
 
 def test_a_leak_reaches_alertmanager_with_the_labels_of_the_contract_and_a_readable_reason(stack: Any) -> None:
