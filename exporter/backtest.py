@@ -13,7 +13,8 @@ import numpy as np
 
 from exporter.durations import format_duration
 from exporter.forecast import trial
-from exporter.forecast.recordings import Recording, RecordingError, Samples, clusters, from_ranges, read_csv
+from exporter.forecast.recordings import Recording, Samples, clusters, from_ranges, read_csv
+from exporter.sources.files import RecordingError
 
 _SPAN = 7 * 86400.0
 _STEP = 60.0

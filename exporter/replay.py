@@ -11,7 +11,8 @@ from exporter.assess.scores import INTERFERENCE, Scores
 from exporter.config import Config, ThresholdsConfig
 from exporter.cycle import Cycle, Readings
 from exporter.history.identity import Identity
-from exporter.sources.replay import RecordingError, read_recording, steps
+from exporter.sources.files import RecordingError
+from exporter.sources.replay import read_recording, steps
 
 HEADER = ["timestamp", "container", "score", "label", "value", "alarm"]
 _COLUMNS = 240

@@ -1,19 +1,17 @@
 """Recorded series, from CSV or from Prometheus, laid on even columns as the forecast sees them."""
 
 import csv
-import gzip
-import lzma
 import math
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exporter.history.windows import Grid, Integers
+from exporter.sources.files import RecordingError, opened
 
 Samples = Sequence[float] | NDArray[np.float64]
 
@@ -22,10 +20,6 @@ _COLUMNS = ("series", "timestamp", "value")
 _FEWEST = 3
 _LONGEST = 2_000_000
 """Columns from first to last sample: more means that a timestamp is wrong."""
-
-
-class RecordingError(Exception):
-    """One line that names the input, the place and what is wrong."""
 
 
 @dataclass(frozen=True)
@@ -66,11 +60,8 @@ def make(name: str, timestamps: Samples, values: Samples) -> Recording:
 
 def read_csv(path: Path) -> list[Recording]:
     """Return the series of a CSV with header series,timestamp,value (``.gz`` and ``.xz`` too); raise RecordingError."""
-    try:
-        with _open(path) as stream:
-            samples = _samples(path, csv.reader(stream))
-    except (OSError, EOFError, lzma.LZMAError, UnicodeDecodeError, csv.Error) as error:
-        raise RecordingError(f"{path}: cannot be read ({error})") from error
+    with opened(path) as stream:
+        samples = _samples(path, csv.reader(stream))
     if not samples:
         raise RecordingError(f"{path}: holds no samples")
     try:
@@ -85,14 +76,6 @@ def from_ranges(ranges: Mapping[str, tuple[Samples, Samples]]) -> list[Recording
     if not kept:
         raise RecordingError("the query gives no series with samples enough; try it in Prometheus first")
     return [make(name, times, values) for name, (times, values) in kept.items()]
-
-
-def _open(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", encoding="utf-8", newline="")
-    if path.suffix == ".xz":
-        return lzma.open(path, "rt", encoding="utf-8", newline="")
-    return path.open(encoding="utf-8", newline="")
 
 
 def _samples(path: Path, rows: Iterator[list[str]]) -> dict[str, tuple["array[int]", "array[float]"]]:

@@ -11,10 +11,11 @@ from exporter.forecast.demand import Demand, prepare
 from exporter.forecast.engine import Engine
 from exporter.forecast.forecaster import DAY, WINDOW
 from exporter.forecast.learning import Plan
-from exporter.forecast.recordings import Recording, RecordingError, lay_out
+from exporter.forecast.recordings import Recording, lay_out
 from exporter.forecast.trainer import Trainer
 from exporter.forecast.training import FEWEST, history, install
 from exporter.history.windows import Floats, Integers
+from exporter.sources.files import RecordingError
 
 _WARM_UP = 6 * WINDOW
 """Columns before the split that are fed; older ones are forgotten by then anyway."""

@@ -1,25 +1,19 @@
 """Recordings of samples → what the sources would have served, step by step."""
 
 import csv
-import gzip
 import hashlib
-import lzma
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
 import numpy as np
 
 from exporter.sources.exposition import Family, Samples, escape
 from exporter.sources.families import CONNECTIONS, SYSCALLS
+from exporter.sources.files import RecordingError, opened
 
 HEADER = ["timestamp", "container", "metric", "label", "value"]
 _LABEL_NAMES = {SYSCALLS: "syscall", CONNECTIONS: "protocol"}
-
-
-class RecordingError(Exception):
-    """One line that names the file, the line and the remedy."""
 
 
 @dataclass(frozen=True)
@@ -35,19 +29,8 @@ class Row:
 
 def read_recording(path: Path) -> Iterator[Row]:
     """Yield the rows of a CSV file (.gz and .xz too), in the order of time; raise RecordingError."""
-    try:
-        with _open(path) as file:
-            yield from _rows(path, csv.reader(file))
-    except (OSError, lzma.LZMAError, EOFError, UnicodeDecodeError) as error:
-        raise RecordingError(f"{path}: cannot be read ({error}); give a CSV file, plain, .gz or .xz") from error
-
-
-def _open(path: Path) -> IO[str]:
-    if path.suffix == ".gz":
-        return gzip.open(path, "rt", newline="")
-    if path.suffix == ".xz":
-        return lzma.open(path, "rt", newline="")
-    return path.open(newline="")
+    with opened(path) as file:
+        yield from _rows(path, csv.reader(file))
 
 
 def _rows(path: Path, lines: Iterator[list[str]]) -> Iterator[Row]:

@@ -114,7 +114,14 @@ def test_a_bad_recording_gets_one_line_with_its_place_and_exit_2(
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("none.csv", None), ("a.csv.gz", b"not gzip"), ("a.csv.xz", b"not xz"), ("a.csv", b"\xff\xfe")],
+    [
+        ("none.csv", None),
+        ("a.csv.gz", b"not gzip"),
+        ("b.csv.gz", gzip.compress(b"")[:10] + b"\xff" * 40),
+        ("a.csv.xz", b"not xz"),
+        ("a.csv", b"\xff\xfe"),
+        ("b.csv", f"{COLUMNS}\n1,{'x' * 200_000}".encode()),
+    ],
 )
 def test_a_recording_that_cannot_be_read_gets_one_line_and_exit_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, content: bytes | None

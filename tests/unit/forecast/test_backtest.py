@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from exporter.backtest import PrometheusQuery, Request, run_backtest
-from exporter.forecast.recordings import RecordingError, clusters, from_ranges, lay_out, make, read_csv
+from exporter.forecast.recordings import clusters, from_ranges, lay_out, make, read_csv
 from exporter.forecast.trial import Design, targets
+from exporter.sources.files import RecordingError
 
 
 def recording(path: Path, columns: int = 100, step: int = 60, change_after: int | None = None) -> Path:
@@ -71,6 +72,18 @@ def test_compressed_input_and_the_short_header_are_read(tmp_path: Path) -> None:
     (tmp_path / "a.csv.xz").write_bytes(lzma.compress(text.encode()))
     for name in ("a.csv.gz", "a.csv.xz"):
         assert read_csv(tmp_path / name)[0].values.tolist() == [0, 1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("packed", [b"not gzip", gzip.compress(b"series,timestamp,value\n" * 99)[:20], None])
+def test_a_corrupt_file_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], packed: bytes | None
+) -> None:
+    garbled = gzip.compress(b"")[:10] + b"\xff" * 40
+    (tmp_path / "a.csv.gz").write_bytes(garbled if packed is None else packed)
+    assert run_backtest(Request(tmp_path / "a.csv.gz", tmp_path / "out.csv")) == 2
+    said = capsys.readouterr().err
+    assert "cannot be read" in said
+    assert said.count("\n") == 1
 
 
 @pytest.mark.parametrize(
