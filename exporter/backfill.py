@@ -1,5 +1,6 @@
 """Past use from Prometheus → the forecast's history, once, so that a restart forgets nothing."""
 
+import json
 import time
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 
 from exporter.config import BackfillConfig, Config
 from exporter.history.store import History
-from exporter.sources.prometheus import HistoryUnavailableError, fetch_labelled
+from exporter.sources.prometheus import fetch_labelled
 
 _log = structlog.get_logger(__name__)
 
@@ -24,19 +25,12 @@ _QUERIES = (
 _THROTTLED = "max_over_time(cpp_cpu_throttled_ratio{which}[{step}]) > 0.05"
 
 
-def backfill(history: History, config: Config, now: float) -> int:
+def backfill(history: History, config: Config, source: BackfillConfig, now: float) -> int:
     """Write what Prometheus knows of the containers that live ``now``; return the number of steps written.
 
-    Prometheus unreachable is logged and harmless: the history then starts empty.
+    What was remembered until then is moved further back or out. Raise HistoryUnavailableError.
     """
-    source = config.sources.prometheus
-    if source is None or history.steps:
-        return 0
-    try:
-        past = _past(history, config, source, now)
-    except HistoryUnavailableError as error:
-        _log.warning("no past from Prometheus; starting empty", reason=str(error))
-        return 0
+    past = _past(history, config, source, now)
     seen = np.flatnonzero(np.isfinite(past).any(axis=(0, 1)))
     if not len(seen):
         return 0
@@ -59,7 +53,8 @@ def _past(history: History, config: Config, source: BackfillConfig, now: float) 
     window = min(source.window, config.history.forecast_window)
     start = last - window // step * step + step
     past = np.full((len(history.registry), len(_QUERIES) + 1, round((last - start) / step) + 1), np.nan, np.float32)
-    which, deadline = f'{{node="{config.node}"}}', time.monotonic() + source.timeout
+    alive = "|".join(identity.container_id for identity in history.registry.identities if identity.container_id)
+    which, deadline = f'{{node={json.dumps(config.node)},container_id=~"{alive}"}}', time.monotonic() + source.timeout
     for index, query in enumerate((*_QUERIES, _THROTTLED)):
         text = query.format(which=which, step=f"{step:g}s")
         left = max(1.0, deadline - time.monotonic())

@@ -51,10 +51,17 @@ class Cycle:
         wall, cpu = time.perf_counter(), time.process_time()
         with self.lock:
             snapshot, scores = self.learn(readings, now)
-            self.forecast()
             self.state = self._gather(snapshot, scores, sources)
-        self.publisher.publish(self.state, wall, cpu)
-        return self.state
+        self.forecast()
+        state = self.state = self._gather(snapshot, scores, sources)
+        self.publisher.publish(state, wall, cpu)
+        return state
+
+    def forget_state(self) -> None:
+        """Serve nothing rather than what is no longer true, until a turn succeeds again."""
+        with self.lock:
+            self.state = None
+            self.publisher.page = b""
 
     def forecast(self) -> None:
         """Forecast anew where a step of the history has ended since the last time."""

@@ -17,10 +17,13 @@ from exporter.profile import build_profile
 from exporter.publish.web import Views
 from exporter.sources.families import CADVISOR_WANTED, PROBE_WANTED
 from exporter.sources.http import HttpSource, Reading, newest
+from exporter.sources.prometheus import HistoryUnavailableError
 from exporter.state import SourceState
 
 _log = structlog.get_logger(__name__)
 _SHORTEST_PREFIX = 12
+_PATIENCE = 300.0
+"""Seconds to wait for Prometheus at start."""
 
 
 class Exporter:
@@ -32,6 +35,7 @@ class Exporter:
         self._clock = clock
         self._stop = threading.Event()
         self._backfilled = False
+        self._backfill_until: float | None = None
         self._sources = [HttpSource("cadvisor", config.sources.cadvisor, CADVISOR_WANTED)]
         if config.sources.probe is not None:
             self._sources.append(HttpSource("probe", config.sources.probe, PROBE_WANTED))
@@ -45,9 +49,21 @@ class Exporter:
         samples = {name: reading.samples for name, reading in readings.items()}
         states = tuple(self._state(source, readings[source.name], now) for source in self._sources)
         self.cycle.run(Readings(samples["cadvisor"], samples.get("probe")), states, now)
-        if not self._backfilled and samples["cadvisor"] is not None:
+        self._backfill(now)
+
+    def _backfill(self, now: float) -> None:
+        """Read the past once there are containers; while Prometheus is not up yet, try again for some minutes."""
+        source = self._config.sources.prometheus
+        if source is None or self._backfilled or len(self.cycle.history.registry) == 1:
+            return
+        try:
+            backfill(self.cycle.history, self._config, source, now)
             self._backfilled = True
-            backfill(self.cycle.history, self._config, now)
+        except HistoryUnavailableError as error:
+            self._backfill_until = self._backfill_until or now + _PATIENCE
+            self._backfilled = now > self._backfill_until
+            if self._backfilled:
+                _log.warning("no past from Prometheus; starting empty", reason=str(error))
 
     def loop(self) -> None:
         """Turn once each interval until ``stop``; a turn that fails is logged and the next one tried."""
@@ -56,6 +72,7 @@ class Exporter:
                 self.turn()
             except Exception:  # one bad cycle must not end the daemon; the log has it all
                 _log.exception("cycle failed")
+                self.cycle.forget_state()
             interval = self._config.interval
             self._stop.wait(interval - self._clock() % interval)
         self.close()

@@ -21,8 +21,8 @@ class Rates:
 class Counters:
     """Remembers the last sample of rows × counters and turns the next one into a rate.
 
-    A repeated or older timestamp is no new sample. A counter that fell has been reset: what it counted since is
-    unknown, so that cycle has no rate instead of a spike.
+    A repeated or older timestamp is no new sample, unless it is so old that the clock must have been set back. A
+    counter that fell has been reset: what it counted since is unknown, so that cycle has no rate instead of a spike.
     """
 
     def __init__(self, columns: int, stale_after: float, rows: int = 16) -> None:
@@ -71,11 +71,13 @@ class Counters:
         last, taken, rate = (array[:rows, :columns] for array in (self._values, self._stamps, self._rates))
         at = np.where(np.isnan(stamps), now, stamps)
         known = np.isfinite(values)
+        turned_back = at < taken - self._stale_after
+        taken[turned_back & known] = np.nan
         new = known & ~(at <= taken)
         with np.errstate(invalid="ignore", divide="ignore"):
             fresh = np.where(new & (values >= last), (values - last) / (at - taken), np.nan)
         rate[new] = fresh[new]
         last[new] = values[new]
         taken[new] = at[new]
-        current = known & (now - taken <= self._stale_after)
+        current = known & (np.abs(now - taken) <= self._stale_after)
         return Rates(np.where(current, rate, np.nan), fresh)

@@ -63,10 +63,11 @@ class Demand:
         self.write(values, most[:, :2], steps)
 
     def write(self, values: Floats, ceilings: Floats, steps: int = 1) -> None:
-        """Append one step of ``values`` [rows, resources] and ``ceilings`` [rows, 2]."""
+        """Append one step of ``values`` [rows, resources] and ``ceilings`` [rows, 2], then what was missed after it."""
         for ring, column in ((self._values, values), (self._ceilings, ceilings)):
-            ring.advance(steps)
+            ring.advance()
             ring.write(column)
+            ring.advance(steps - 1)
 
     def grid(self, registry: Registry, step: float, end: float) -> Grid:
         """Return all rows' demand; the node itself is the first row."""

@@ -45,7 +45,12 @@ def identify(labels: Mapping[str, str]) -> Identity | None:
     found = _CONTAINER_ID.search(path) or _CONTAINER_ID.search(labels.get("name", ""))
     if labels.get("pod"):
         return _in_pod(labels, found[0] if found else "", path)
-    return _on_docker(labels, found[0], path) if found else None
+    return _on_docker(labels, found[0], path) if found and _ends(found) else None
+
+
+def _ends(found: re.Match[str]) -> bool:
+    """Whether the path ends with the first id: a container's cgroup already counts what is in those below it."""
+    return found.string[found.end() :] in ("", ".scope")
 
 
 def _in_pod(labels: Mapping[str, str], container_id: str, path: str) -> Identity:

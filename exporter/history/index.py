@@ -3,8 +3,12 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from exporter.history.identity import Identity
-from exporter.sources.exposition import parse_labels
+from exporter.sources.exposition import ExpositionError, parse_labels
+
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,5 +40,9 @@ class SeriesIndex:
         return self._entries
 
     def _read(self, key: bytes) -> Entry:
-        labels = parse_labels(key)
+        try:
+            labels = parse_labels(key)
+        except ExpositionError as error:
+            _log.warning("series left out", reason=str(error))
+            return Entry(None, "")
         return Entry(self._recognise(labels), labels.get(self._label, ""))

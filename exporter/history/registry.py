@@ -53,9 +53,14 @@ class Registry:
         row = self._rows.get(identity.key)
         if row is None:
             return self._add(identity, now)
-        if not self.identities[row].workload:
+        if not self.identities[row].workload and identity.workload:
             self.identities[row] = identity
+            self._lives[row] = self._new_life()  # what was learned without a name belongs to no workload
         return row
+
+    def _new_life(self) -> int:
+        life, self._next = self._next, self._next + 1
+        return life
 
     def _add(self, identity: Identity, now: float) -> int | None:
         if len(self) >= self._max:
@@ -63,10 +68,9 @@ class Registry:
             return None
         self._rows[identity.key] = row = len(self)
         self.identities.append(identity)
-        self._lives.append(self._next)
+        self._lives.append(self._new_life())
         self._seen.append(now)
         self._listed.append(False)
-        self._next += 1
         return row
 
     def note(self, rows: list[int], now: float, *, authoritative: bool) -> None:
@@ -79,9 +83,10 @@ class Registry:
         """Return the rows to remove, highest first.
 
         ``listed_now`` are the rows that the authoritative source lists, None where it could not be read: then only
-        those are gone that no source has listed for ``patience`` seconds.
+        those are gone that no source has listed for ``patience`` seconds. An empty list is no word on anybody either:
+        cAdvisor lists nothing for a moment after its start.
         """
-        present = None if listed_now is None else set(listed_now)
+        present = set(listed_now) if listed_now else None
         return [
             row
             for row in range(len(self) - 1, 0, -1)

@@ -77,7 +77,7 @@ class History:
         if cadvisor is None:
             for identity in unnamed.values():
                 self.registry.admit(identity, now)
-        listed = self._rows(named)
+        listed = [row for row in self._rows(named) if row > 0]
         self.registry.note(listed, now, authoritative=True)
         self.registry.note(self._rows(unnamed), now, authoritative=False)
         for ring in self._rings():

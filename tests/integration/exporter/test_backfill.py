@@ -2,11 +2,9 @@ import contextlib
 import json
 import re
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
-from structlog.testing import capture_logs
 
 from exporter.backfill import backfill
 from exporter.config import Config
@@ -67,27 +65,29 @@ def history() -> History:
     return made
 
 
-def _config(url: str, **more: Any) -> Config:
-    return Config(node="n1", sources={"prometheus": {"url": url, **more}})
+def _backfill(history: History, url: str) -> int:
+    config = Config(node="n1", sources={"prometheus": {"url": url}})
+    assert config.sources.prometheus is not None
+    return backfill(history, config, config.sources.prometheus, NOW)
 
 
 def test_the_past_of_who_lives_is_read_and_of_nobody_else(history: History, serve: Serve) -> None:
     prometheus = Prometheus()
     with serve(prometheus) as url:
-        assert backfill(history, _config(url), NOW) == 10
+        assert _backfill(history, url) == 10
     grid = history.demand.grid(history.registry, STEP, LAST)
     for resource, value in zip(RESOURCES, FAMILIES.values(), strict=True):
         past = grid.values[1, RESOURCES.index(resource)]
         np.testing.assert_allclose(past[-10:], value)
         assert np.isnan(past[:-10]).all()
     assert np.isnan(grid.values[[0, 2]]).all()
-    assert all('node="n1"' in asked["query"] for asked in prometheus.asked)
+    assert all('node="n1",container_id=~"alive|young"' in asked["query"] for asked in prometheus.asked)
     assert history.steps == 1
 
 
 def test_throttled_steps_of_the_past_are_censored(history: History, serve: Serve) -> None:
     with serve(Prometheus()) as url:
-        backfill(history, _config(url), NOW)
+        _backfill(history, url)
     censored = history.demand.grid(history.registry, STEP, LAST).censored
     assert np.argwhere(censored).tolist() == [[1, RESOURCES.index("cpu"), censored.shape[2] - 3]]
 
@@ -115,18 +115,18 @@ def test_series_are_named_as_in_promql(serve: Serve) -> None:
     [(400, b'{"status":"error"}'), (500, b"oops"), (200, b"<html>"), (200, b"{}")],
     ids=["refused", "broken", "no JSON", "no data"],
 )
-def test_a_prometheus_that_answers_badly_is_told_once_and_the_history_starts_empty(
+def test_a_prometheus_that_answers_badly_is_an_error_and_nothing_is_written(
     history: History, serve: Serve, answer: tuple[int, bytes]
 ) -> None:
-    with serve(lambda path, query: answer) as url, capture_logs() as logs:
-        assert backfill(history, _config(url), NOW) == 0
-    assert [entry["event"] for entry in logs] == ["no past from Prometheus; starting empty"]
+    with serve(lambda path, query: answer) as url, pytest.raises(HistoryUnavailableError):
+        _backfill(history, url)
     assert history.steps == 0
 
 
-def test_a_prometheus_that_is_not_there_is_harmless(history: History, free_port: Callable[[], int]) -> None:
+def test_a_prometheus_that_is_not_there_is_an_error(history: History, free_port: Callable[[], int]) -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    assert backfill(history, _config(url), NOW) == 0
+    with pytest.raises(HistoryUnavailableError):
+        _backfill(history, url)
     with pytest.raises(HistoryUnavailableError):
         fetch_range(url, "up", 0.0, 10.0, 1.0, 2.0)
 
@@ -134,9 +134,5 @@ def test_a_prometheus_that_is_not_there_is_harmless(history: History, free_port:
 def test_a_prometheus_that_knows_nothing_leaves_the_history_empty(history: History, serve: Serve) -> None:
     nothing = json.dumps({"status": "success", "data": {"resultType": "matrix", "result": []}}).encode()
     with serve(lambda path, query: (200, nothing)) as url:
-        assert backfill(history, _config(url), NOW) == 0
+        assert _backfill(history, url) == 0
     assert history.steps == 0
-
-
-def test_without_prometheus_in_the_configuration_nothing_is_asked(history: History) -> None:
-    assert backfill(history, Config(node="n1"), NOW) == 0

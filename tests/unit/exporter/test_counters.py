@@ -97,3 +97,14 @@ def test_rows_and_columns_grow_and_a_removed_row_leaves_nothing_to_its_successor
     assert rates.fresh.tolist() == [[1.0, 0.0], [0.0, 0.0]]
     newcomer = counters.update(np.full((3, 2), 1e6), np.full((3, 2), 1e9 + 30), 1e9 + 30)
     assert np.isnan(newcomer.fresh[2]).all()
+
+
+def test_a_clock_set_back_is_a_new_beginning_and_no_frozen_rate() -> None:
+    counters = Counters(1, 45.0)
+    for at, value in ((0.0, 0.0), (15.0, 15.0)):
+        counters.update(np.array([[value]]), np.array([[5000.0 + at]]), 5000.0 + at)
+    back = [
+        counters.update(np.array([[30.0 + 30 * n]]), np.array([[1400.0 + 15 * n]]), 1400.0 + 15 * n) for n in range(2)
+    ]
+    assert np.isnan(back[0].held[0, 0])
+    assert back[1].held[0, 0] == 2.0

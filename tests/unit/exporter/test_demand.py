@@ -94,8 +94,8 @@ def test_an_oom_kill_lifts_the_memory_of_its_step() -> None:
     assert demand.grid(_registry(), 60.0, 600.0).values[1, 1, -1] == 240.0
 
 
-def test_missed_steps_are_unknown_and_not_zero() -> None:
+def test_steps_missed_after_one_that_ended_are_unknown_and_not_zero() -> None:
     demand = Demand(4)
     demand.close(_cycles(1, cpu=[1.0]), 1)
     demand.close(_cycles(1, cpu=[2.0]), 3)
-    np.testing.assert_array_equal(demand.grid(_registry(), 60.0, 600.0).values[1, 0], [1.0, NAN, NAN, 2.0])
+    np.testing.assert_array_equal(demand.grid(_registry(), 60.0, 600.0).values[1, 0], [1.0, 2.0, NAN, NAN])

@@ -35,7 +35,7 @@ def test_the_workload_and_tenant_come_from_labels(labels: dict[str, str], worklo
 
 @pytest.mark.parametrize(
     "path",
-    [f"/docker/{CID}", f"/system.slice/docker-{CID}.scope", f"/docker.slice/docker-{CID}.scope/init"],
+    [f"/docker/{CID}", f"/system.slice/docker-{CID}.scope"],
 )
 def test_the_id_is_found_in_each_cgroup_layout_and_the_probe_agrees_with_cadvisor(path: str) -> None:
     full, bare = identify({"id": path, "name": "web"}), identify({"id": path})
@@ -44,6 +44,11 @@ def test_the_id_is_found_in_each_cgroup_layout_and_the_probe_agrees_with_cadviso
     assert full.key == bare.key == CID
     assert bare.workload == ""
     assert full.runtime == bare.runtime == "docker"
+
+
+@pytest.mark.parametrize("below", ["init", "docker/" + "ab" * 32, "system.slice/nginx.service"])
+def test_cgroups_inside_a_container_are_counted_in_it_already(below: str) -> None:
+    assert identify({"id": f"/docker/{CID}/{below}", "name": ""}) is None
 
 
 @pytest.mark.parametrize(

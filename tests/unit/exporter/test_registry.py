@@ -23,7 +23,8 @@ def test_rows_stay_dense_and_lives_are_never_used_again_under_churn(cycles: list
         registry.note(listed, now, authoritative=True)
         for row in registry.gone(now, listed, PATIENCE):
             registry.remove(row)
-        assert {who.key for who in registry.identities} == present | {"/"}
+        if present:
+            assert {who.key for who in registry.identities} == present | {"/"}
         assert registry.identities[0] == NODE
         for row, (who, life) in enumerate(zip(registry.identities, registry.lives.tolist(), strict=True)):
             assert registry.row(who.key) == row
@@ -80,7 +81,15 @@ def test_an_identity_known_only_by_its_id_is_completed_once_its_name_is_known() 
     assert registry.identities[row or 0].workload == "shop/web"
     registry.admit(Identity(key="a", container_id="a"), 2.0)
     assert registry.identities[row or 0].workload == "shop/web"
-    assert registry.lives[row or 0] == 1
+    assert registry.lives[row or 0] == 2
+
+
+def test_an_empty_list_removes_nobody_before_the_patience_ends() -> None:
+    registry = Registry(10)
+    row = registry.admit(_who("a"), 0.0) or 0
+    registry.note([row], 0.0, authoritative=True)
+    assert registry.gone(PATIENCE / 2, [], PATIENCE) == []
+    assert registry.gone(PATIENCE * 2, [], PATIENCE) == [row]
 
 
 def test_who_is_no_longer_listed_by_the_authoritative_source_is_gone_at_once() -> None:

@@ -8,7 +8,7 @@ from exporter.config import Config
 from exporter.history.signals import COLUMN
 from exporter.history.snapshot import Snapshot
 from exporter.history.store import History
-from exporter.sources.exposition import Samples
+from exporter.sources.exposition import Family, Samples
 
 START = 1_800_000_000.0
 CPU, MEMORY = "container_cpu_usage_seconds_total", "container_memory_working_set_bytes"
@@ -124,7 +124,7 @@ def test_with_both_sources_down_all_rows_go_after_some_patience(history: History
     assert _names(history.update(None, None, START + 60)) == []
 
 
-def test_a_container_found_first_by_the_probe_gets_its_name_from_cadvisor_and_keeps_its_life(
+def test_a_container_found_first_by_the_probe_gets_its_name_from_cadvisor_and_begins_a_life_under_it(
     history: History, cadvisor: Make, probe: Make
 ) -> None:
     before = history.update(None, probe(START, {"web": {OPENS: 0}}), START)
@@ -132,7 +132,7 @@ def test_a_container_found_first_by_the_probe_gets_its_name_from_cadvisor_and_ke
     after = history.update(cadvisor(now, {"web": {CPU: 0.0}}), probe(now, {"web": {OPENS: 30}}), now)
     assert [who.container for who in before.identities] == [""]
     assert [who.container for who in after.identities] == ["web"]
-    assert before.lives.tolist() == after.lives.tolist()
+    assert before.lives.tolist() != after.lives.tolist()
     assert _signal(after, "web", "file_opens") == 2.0
 
 
@@ -183,7 +183,7 @@ def test_steps_of_the_forecast_end_with_the_clock_and_missed_ones_are_unknown(hi
         history.update(cadvisor(START + at, {"web": {CPU: 2.0 * at}}), None, START + at)
     assert history.steps == 3
     assert history.grid().end == START + 300
-    np.testing.assert_array_equal(np.isnan(history.grid().values[1, 0, -5:]), [False, True, True, False, False])
+    np.testing.assert_array_equal(np.isnan(history.grid().values[1, 0, -5:]), [False, False, True, True, False])
 
 
 def test_a_followed_calls_past_is_by_call_and_not_by_slot(history: History, cadvisor: Make, probe: Make) -> None:
@@ -196,3 +196,12 @@ def test_a_followed_calls_past_is_by_call_and_not_by_slot(history: History, cadv
         snapshot = small.update(cadvisor(now, {"web": {CPU: 0.0}}), probe(now, {"web": {CALLS: dict(totals)}}), now)
     assert snapshot.syscalls.names[snapshot.followed[0, 0]] == "write"
     np.testing.assert_array_equal(small.followed()[0, 0, -3:], [np.nan, 100.0, 100.0])
+
+
+def test_a_block_of_labels_that_cannot_be_read_costs_only_its_own_series(history: History, cadvisor: Make) -> None:
+    samples = cadvisor(START, {"web": {CPU: 0.0}})
+    family = samples[CPU]
+    samples[CPU] = Family(
+        [*family.keys, b"{id=oops}"], np.append(family.values, 1.0), np.append(family.timestamps, START)
+    )
+    assert [who.container for who in history.update(samples, None, START).identities] == ["web"]
