@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actuator.model import KernelValue
-from actuator.platforms.errors import GoneError, UnavailableError
+from actuator.platforms.errors import UnavailableError
 
 # v1 has no word for "no memory limit": it shows the largest number of whole pages (2^63 less one page of 4 or 64 KiB).
 _UNLIMITED_BYTES = 2.0**62
@@ -24,7 +24,8 @@ class Cgroups:
     def limit(self, pid: int, resource: str) -> KernelValue:
         """Return the limit of ``cpu`` in cores or ``memory`` in bytes of the cgroup that holds the process.
 
-        Raises GoneError where the process or its cgroup is no more, UnavailableError where the file makes no sense.
+        Raises UnavailableError where a file is missing or makes no sense: a process that ended may be one of a
+        container that restarts, so nothing here says that the container is gone.
         """
         folder = self._folder(pid, resource)
         v1, v2 = folder / _V1_FILES[resource], folder / _V2_FILES[resource]
@@ -41,7 +42,7 @@ class Cgroups:
         for name in _USAGE_FILES:
             if (folder / name).exists():
                 return float(_read(folder / name))
-        raise GoneError(f"{folder} has no memory usage: the container is gone or its files are not mounted here")
+        raise UnavailableError(f"{folder} has no memory usage: the process has ended or its files are not mounted here")
 
     def _folder(self, pid: int, resource: str) -> Path:
         """A v1 line is ``4:cpu,cpuacct:/path``; the v2 line is ``0::/path`` and counts where no v1 controller does."""
@@ -65,7 +66,7 @@ def _read(file: Path) -> str:
     try:
         return file.read_text().strip()
     except (FileNotFoundError, ProcessLookupError) as e:
-        raise GoneError(f"{file} does not exist: the container is gone or the file is not mounted here") from e
+        raise UnavailableError(f"{file} does not exist: the process has ended or the file is not mounted here") from e
     except OSError as e:
         raise UnavailableError(f"{file} cannot be read: {e.strerror}") from e
 

@@ -4,7 +4,7 @@ from actuator.model import Allocation, KernelValue, Target
 from actuator.platforms.cgroup import Cgroups
 from actuator.platforms.container import Container, Host, HostConfig
 from actuator.platforms.engine import Engine
-from actuator.platforms.errors import GoneError, RejectedError
+from actuator.platforms.errors import GoneError, RejectedError, StoppedError
 
 _PERIOD = 100_000  # the kernel's default, in microseconds
 _LEAST_QUOTA = 1_000
@@ -24,9 +24,9 @@ class DockerPlatform:
         """Return what the container has now, limits and usage as the kernel has them. Raises PlatformError."""
         try:
             container = self._engine.container(target.container_id)
-            return self._allocation(container, self._engine.host())
         except GoneError:
             return None
+        return self._allocation(container, self._engine.host())
 
     def set_limit(self, target: Target, resource: str, value: float | None) -> None:
         """Set the limit of ``cpu`` (cores) or ``memory`` (bytes); None takes a CPU limit away. Raises PlatformError."""
@@ -43,7 +43,7 @@ class DockerPlatform:
         """Read the limit in force from the container's cgroup. Raises PlatformError."""
         pid = self._engine.container(target.container_id).pid
         if pid is None:
-            raise GoneError(f"container {target.container} is not running")
+            raise StoppedError(f"container {target.container} is not running")
         return self._cgroups.limit(pid, resource)
 
     def _allocation(self, container: Container, host: Host) -> Allocation:

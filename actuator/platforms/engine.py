@@ -13,7 +13,14 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 from actuator.platforms.container import Container, Host
-from actuator.platforms.errors import ConflictError, GoneError, PlatformError, RejectedError, UnavailableError
+from actuator.platforms.errors import (
+    ConflictError,
+    GoneError,
+    PlatformError,
+    RejectedError,
+    StoppedError,
+    UnavailableError,
+)
 
 _API = "v1.40"
 _MESSAGE_LENGTH = 256
@@ -108,8 +115,10 @@ def error_of(status: int, message: str) -> PlatformError:
     """
     text = message.strip()[:_MESSAGE_LENGTH] or f"Docker answered {status}"
     lower = text.lower()
-    if status == 404 or "is not running" in lower:
+    if status == 404 and "no such container" in lower:
         return GoneError(text)
+    if "is not running" in lower:
+        return StoppedError(text)
     if status == 409 or any(word in lower for word in _CONFLICTS):
         return ConflictError(text)
     if status < 500 or "runc did not terminate" in lower or "oci runtime" in lower:

@@ -1,4 +1,4 @@
-"""What can go wrong between this system and a platform, in four kinds."""
+"""What can go wrong between this system and a platform, in five kinds."""
 
 
 class PlatformError(Exception):
@@ -6,7 +6,11 @@ class PlatformError(Exception):
 
 
 class GoneError(PlatformError):
-    """The container does not exist, or does not run any more."""
+    """The container does not exist any more: the platform itself said so, and what is kept of it may be forgotten."""
+
+
+class StoppedError(PlatformError):
+    """The container does not run; its limits can be read again once it does."""
 
 
 class ConflictError(PlatformError):

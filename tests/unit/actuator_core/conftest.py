@@ -9,7 +9,7 @@ import pytest
 from actuator.config import Config
 from actuator.execute import Executor
 from actuator.model import Allocation, KernelValue, Observation, Order, Target
-from actuator.platforms.errors import GoneError, UnavailableError
+from actuator.platforms.errors import GoneError, StoppedError, UnavailableError
 from actuator.service import Outside, Service, build
 
 GIB = float(2**30)
@@ -71,6 +71,8 @@ class Kernel:
         self._require_reachable()
         if (target.container, resource) not in self.limits:
             raise GoneError(f"container {target.container} is gone")
+        if not self.running:
+            raise StoppedError(f"container {target.container} is not running")
         value = self.limits[target.container, resource]
         return KernelValue(f"/cgroup/{target.container}/{resource}", str(value), value)
 

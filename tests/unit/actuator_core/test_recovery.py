@@ -144,6 +144,23 @@ def test_while_the_platform_is_away_an_interrupted_step_waits(
     assert again.steps()[0]["state"] == "done"
 
 
+def test_while_its_container_is_stopped_an_interrupted_throttle_waits_and_still_ends(
+    world: Any, make_world: Any, make_alert: Any, kill_in: Any
+) -> None:
+    world.post(make_alert(intent="relieve"))
+    crash(world, kill_in(world.kernel, "set_limit", after=True))
+    world.kernel.running = False
+    again = make_world()
+    again.work()
+    assert again.steps()[0]["state"] == "started"
+    again.kernel.running = True
+    again.clock.pass_by(700)
+    again.work()
+    again.clock.pass_by(15)
+    again.work()
+    assert again.kernel.limits["web", "cpu"] == 1.0
+
+
 def test_an_alert_resolved_between_plan_and_step_cancels_the_step(
     world: Any, make_alert: Any, monkeypatch: Any
 ) -> None:

@@ -7,7 +7,14 @@ from actuator.model import Target
 from actuator.platforms.cgroup import Cgroups
 from actuator.platforms.docker import DockerPlatform
 from actuator.platforms.engine import Engine, error_of
-from actuator.platforms.errors import ConflictError, GoneError, PlatformError, RejectedError, UnavailableError
+from actuator.platforms.errors import (
+    ConflictError,
+    GoneError,
+    PlatformError,
+    RejectedError,
+    StoppedError,
+    UnavailableError,
+)
 
 MIB = 2**20
 ID = "c" * 64
@@ -96,6 +103,27 @@ def test_a_stopped_container_does_not_run_and_an_unknown_one_is_none(
     assert platform.inspect(Target("n1", "", "", "other", "d" * 64)) is None
 
 
+@pytest.mark.parametrize("missing", ["proc/42/cgroup", f"cgroup/cpu/docker/{ID}/cpu.cfs_quota_us"])
+def test_a_process_that_ended_between_engine_and_kernel_does_not_make_its_container_gone(
+    engine_stub: Any, platform: DockerPlatform, target: Target, tmp_path: Path, missing: str
+) -> None:
+    engine_stub.describe()
+    (tmp_path / missing).unlink()
+    with pytest.raises(UnavailableError):
+        platform.inspect(target)
+
+
+def test_the_limit_of_a_stopped_container_cannot_be_read_yet(
+    engine_stub: Any, platform: DockerPlatform, target: Target, described: Any
+) -> None:
+    stopped = described() | {"State": {"Running": False, "Pid": 0, "StartedAt": "0001-01-01T00:00:00Z"}}
+    engine_stub.answer("GET", JSON, 200, stopped)
+    with pytest.raises(StoppedError):
+        platform.kernel_value(target, "cpu")
+    with pytest.raises(GoneError):
+        platform.kernel_value(Target("n1", "", "", "other", "d" * 64), "cpu")
+
+
 @pytest.mark.parametrize(
     ("created", "cores", "sent"),
     [
@@ -154,7 +182,8 @@ def test_what_docker_cannot_do_or_would_kill_is_refused_before_it_is_asked(
     ("status", "message", "kind"),
     [
         (404, "No such container: x", GoneError),
-        (500, "Cannot update container x: Container x is not running", GoneError),
+        (404, "page not found", RejectedError),
+        (500, "Cannot update container x: Container x is not running", StoppedError),
         (409, "Container x is restarting", ConflictError),
         (500, "Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set", ConflictError),
         (400, "Range of CPUs is from 0.01 to 2.00", RejectedError),
