@@ -11,16 +11,23 @@ from pathlib import Path
 from deploy.setup.shell import SetupError, say, spawn
 from deploy.setup.stamps import BUILD
 
+_PID_FILE = Path("/var/run/docker.pid")
+_ANSWER_SECONDS = 30.0
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
+_LIKELY_CAUSE = "look at DOCKER_HOST, at docker context ls, and at the right to use the daemon's socket"
 
 
 def engine_answers() -> bool:
-    """Return whether a Docker daemon answers the client on the PATH."""
+    """Return whether a Docker daemon answers the client on the PATH; raise SetupError when one is there but mute."""
     client = shutil.which("docker")
     if client is None:
         return False
-    return subprocess.run([client, "info"], capture_output=True, check=False, timeout=30).returncode == 0
+    try:
+        done = subprocess.run([client, "info"], capture_output=True, check=False, timeout=_ANSWER_SECONDS)
+    except subprocess.TimeoutExpired as error:
+        raise SetupError(f"docker info gave no answer in {_ANSWER_SECONDS:.0f} s; {_LIKELY_CAUSE}") from error
+    return done.returncode == 0
 
 
 def start_engine(owner: str) -> bool:
@@ -30,8 +37,8 @@ def start_engine(owner: str) -> bool:
     daemon = shutil.which("dockerd") or "/usr/sbin/dockerd"
     if not Path(daemon).exists():
         raise SetupError("Docker does not answer and dockerd is not installed; run: make setup")
+    _clear_pid_file()
     say("engine: no Docker daemon answers; starting dockerd")
-    Path("/var/run/docker.pid").unlink(missing_ok=True)
     log = BUILD / "engine/dockerd.log"
     log.unlink(missing_ok=True)
     pid = spawn([daemon], log)
@@ -61,6 +68,17 @@ def stop_engine(owner: str) -> None:
         time.sleep(0.2)
     if _is_dockerd(pid):
         os.kill(pid, signal.SIGKILL)
+
+
+def _clear_pid_file() -> None:
+    """A file left by a daemon that died would keep the next from starting; one of a living daemon is not ours."""
+    try:
+        pid = int(_PID_FILE.read_text())
+    except (FileNotFoundError, ValueError):
+        pid = 0
+    if pid and _is_dockerd(pid):
+        raise SetupError(f"dockerd runs as process {pid}, but does not answer the docker client; {_LIKELY_CAUSE}")
+    _PID_FILE.unlink(missing_ok=True)
 
 
 def _owner_file(owner: str) -> Path:
