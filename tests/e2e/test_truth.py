@@ -20,7 +20,7 @@ POINTS = 9
 MIB = 1 << 20
 CALLS = 500.0
 _WARM_UP = 8.0
-_LAG = 5.0
+_LAG = 3.0
 """A published value is at most as old as a read of cAdvisor, even where the machine is busy."""
 _AGE = 1.0
 """How old a sample usually is when it is published."""

@@ -23,6 +23,8 @@ FAMILIES = {
     "cpp_network_io_bytes_per_second": 400.0,
     "cpp_file_descriptors": 12.0,
     "cpp_threads": 5.0,
+    "cpp_cpu_throttled_ratio": 0.4,
+    "oom": 1.2e8,
 }
 
 Serve = Callable[..., contextlib.AbstractContextManager[str]]
@@ -39,10 +41,11 @@ class Prometheus:
         assert path == "/api/v1/query_range"
         start, end, step = (self._seconds(query[key]) for key in ("start", "end", "step"))
         stamps = [t for t in np.arange(start, end + 1, step).tolist() if t > LAST - 600]
-        if "throttled" in query["query"]:
-            stamps = [t for t in stamps if t == LAST - 120]
+        for mark, ago in (("throttled", 120), ("oom_kills", 180), ("> 0.95", 240)):
+            if mark in query["query"]:
+                stamps = [t for t in stamps if t == LAST - ago]
         family = re.search(r"cpp_\w+", query["query"])
-        value = FAMILIES.get(family[0], 0.4) if family else 0.0
+        value = FAMILIES["oom"] if "oom_kills" in query["query"] else FAMILIES[family[0]] if family else 0.0
         result = [
             {"metric": {"container_id": name, "node": "n1"}, "values": [[t, str(value)] for t in stamps]}
             for name in ("alive", "gone")
@@ -76,20 +79,23 @@ def test_the_past_of_who_lives_is_read_and_of_nobody_else(history: History, serv
     with serve(prometheus) as url:
         assert _backfill(history, url) == 10
     grid = history.demand.grid(history.registry, STEP, LAST)
-    for resource, value in zip(RESOURCES, FAMILIES.values(), strict=True):
+    for resource, value in zip(RESOURCES, list(FAMILIES.values())[: len(RESOURCES)], strict=True):
         past = grid.values[1, RESOURCES.index(resource)]
-        np.testing.assert_allclose(past[-10:], value)
+        np.testing.assert_allclose(past[-3:], value)
+        assert np.isfinite(past[-10:]).all()
         assert np.isnan(past[:-10]).all()
     assert np.isnan(grid.values[[0, 2]]).all()
     assert all('node="n1",container_id=~"alive|young"' in asked["query"] for asked in prometheus.asked)
     assert history.steps == 1
 
 
-def test_throttled_steps_of_the_past_are_censored(history: History, serve: Serve) -> None:
+def test_what_held_the_past_back_is_read_too(history: History, serve: Serve) -> None:
     with serve(Prometheus()) as url:
         _backfill(history, url)
-    censored = history.demand.grid(history.registry, STEP, LAST).censored
-    assert np.argwhere(censored).tolist() == [[1, RESOURCES.index("cpu"), censored.shape[2] - 3]]
+    grid = history.demand.grid(history.registry, STEP, LAST)
+    last, cpu, memory = grid.values.shape[2] - 1, RESOURCES.index("cpu"), RESOURCES.index("memory")
+    assert np.argwhere(grid.censored).tolist() == [[1, cpu, last - 2], [1, memory, last - 4]]
+    assert np.flatnonzero(grid.values[1, memory] == FAMILIES["oom"]).tolist() == [last - 3]
 
 
 def test_a_day_of_short_steps_is_asked_for_in_parts_that_prometheus_answers(serve: Serve) -> None:
