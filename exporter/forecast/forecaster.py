@@ -14,11 +14,9 @@ from exporter.forecast.learning import Plan
 from exporter.forecast.lineage import Lineage
 from exporter.forecast.report import coverage, loss_ratio, trusted
 from exporter.forecast.training import Training
-from exporter.history.signals import RESOURCES
+from exporter.history.signals import LEVELS, RESOURCES
 from exporter.history.windows import Bools, Floats, Grid, Integers
 
-QUANTILES = (0.5, 0.9, 0.99)
-"""What is published; all but the median are measured for coverage."""
 WINDOW = 1441
 """Columns a step looks back on at most: a day of minutes, and the column a day ago."""
 DAY = 86400.0
@@ -37,7 +35,7 @@ class Forecast:
     lives: Integers
     """[containers], as in the grid"""
     quantiles: Floats
-    """[containers, resources, horizons, QUANTILES], rising; NaN for what was never seen"""
+    """[containers, resources, horizons, LEVELS], rising; NaN for what was never seen"""
     due: Floats
     """[containers, resources, horizons], median that was forecast for now; NaN if none was"""
     trusted: Bools
@@ -57,12 +55,12 @@ class Forecaster:
         self._config = config
         ahead = tuple(max(round(horizon / config.step), 1) for horizon in config.horizons)
         day = max(round(DAY / config.step), 1)
-        self._engine = Engine(Plan(ahead, QUANTILES, len(RESOURCES), day, WINDOW))
+        self._engine = Engine(Plan(ahead, LEVELS, len(RESOURCES), day, WINDOW))
         self._lineage = Lineage(self._engine)
         self._training = Training(config, self._engine, clock)
         self._column: int | None = None
         self._outlook = Outlook(
-            np.empty((0, len(ahead), len(QUANTILES)), np.float32), np.empty((0, len(ahead)), np.float32)
+            np.empty((0, len(ahead), len(LEVELS)), np.float32), np.empty((0, len(ahead)), np.float32)
         )
 
     def observe(self, grid: Grid) -> Forecast:
@@ -98,7 +96,7 @@ class Forecaster:
     def _published(self, grid: Grid) -> Forecast:
         state, containers = self._engine.state, len(grid.lives)
         shape = (containers, len(RESOURCES), *self._outlook.due.shape[1:])
-        quantiles = self._outlook.quantiles.reshape(*shape, len(QUANTILES)).copy()
+        quantiles = self._outlook.quantiles.reshape(*shape, len(LEVELS)).copy()
         quantiles[:, _WHOLE, :, 0] = np.rint(quantiles[:, _WHOLE, :, 0])
         quantiles[:, _WHOLE, :, 1:] = np.ceil(quantiles[:, _WHOLE, :, 1:])
         workloads, of = np.unique(grid.workloads, return_inverse=True)
