@@ -13,15 +13,14 @@ import numpy as np
 
 from exporter.durations import format_duration
 from exporter.forecast import trial
-from exporter.forecast.recordings import Recording, Samples, clusters, from_ranges, read_csv
+from exporter.forecast.recordings import Recording, Samples, clusters, make, read_csv
+from exporter.history.signals import LEVELS
 from exporter.sources.files import RecordingError
 
 _SPAN = 7 * 86400.0
 _STEP = 60.0
 """What is asked of Prometheus: a week of minutes stays under its 11,000 points a series."""
 _TIMEOUT = 60.0
-_SHOWN = (0.5, 0.9, 0.99)
-"""Quantiles that the table needs."""
 
 FetchRange = Callable[[str, str, float, float, float, float], Mapping[str, tuple[Samples, Samples]]]
 """(url, query, start, end, step, timeout) to samples by series; raises OSError."""
@@ -46,7 +45,7 @@ class Request:
     output: Path
     horizons: tuple[float, ...] = (300.0, 900.0, 1800.0)
     """Seconds."""
-    quantiles: tuple[float, ...] = (0.5, 0.9, 0.99)
+    quantiles: tuple[float, ...] = LEVELS
     origins: int = 30
     test_from: float = 0.6
 
@@ -56,9 +55,9 @@ def run_backtest(request: Request) -> int:
     began, cpu = time.monotonic(), time.process_time()
     try:
         _check(request)
-        levels = tuple(sorted({*request.quantiles, *_SHOWN}))
+        levels = tuple(sorted({*request.quantiles, *LEVELS}))
         design = trial.Design(request.horizons, levels, request.origins, request.test_from)
-        results = _results(_load(request.source), design)
+        results = _results(_load(request.source, design), design)
         with request.output.open("w", encoding="utf-8", newline="") as stream:
             _write(stream, results, request, levels)
     except RecordingError as error:
@@ -86,11 +85,30 @@ def _check(request: Request) -> None:
         raise RecordingError("--test-from: give a share between 0 and 1, such as 0.6")
 
 
-def _load(source: Path | PrometheusQuery) -> list[Recording]:
+def _load(source: Path | PrometheusQuery, design: trial.Design) -> list[Recording]:
     if isinstance(source, Path):
         return read_csv(source)
     start = source.now - _SPAN
-    return from_ranges(source.fetch(source.url, source.query, start, source.now, _STEP, _TIMEOUT))
+    return _usable(source.fetch(source.url, source.query, start, source.now, _STEP, _TIMEOUT), design)
+
+
+def _usable(ranges: Mapping[str, tuple[Samples, Samples]], design: trial.Design) -> list[Recording]:
+    """Return the recordings that can be tried: a live system always has some series that only just began."""
+    kept, reason = [], "it has no series; try it in Prometheus first"
+    for name, (times, values) in ranges.items():
+        try:
+            recording = make(name, times, values)
+            trial.targets(recording, design)
+        except RecordingError as error:
+            reason = str(error)
+        else:
+            kept.append(recording)
+    if not kept:
+        raise RecordingError(f"--query: nothing to forecast in the answer: {reason}")
+    if len(kept) < len(ranges):
+        left_out = f"{len(ranges) - len(kept)} of {len(ranges)} series are left out, for example: {reason}"
+        print(f"backtest: {left_out}", file=sys.stderr)  # noqa: T201
+    return kept
 
 
 def _results(recordings: list[Recording], design: trial.Design) -> list[trial.Result]:
@@ -123,8 +141,12 @@ def _write(stream: TextIO, results: list[trial.Result], request: Request, levels
             for i, horizon in enumerate(request.horizons):
                 for level in request.quantiles:
                     forecast = result.forecast[at, i, levels.index(level)]
-                    row = (f"{horizon:g}", f"{level:g}", f"{forecast:.9g}", f"{result.actual[at, i]:.9g}")
+                    row = (_plain(horizon), f"{level:g}", f"{forecast:.9g}", f"{result.actual[at, i]:.9g}")
                     writer.writerow([result.name, origin, *row])
+
+
+def _plain(seconds: float) -> str:
+    return str(int(seconds)) if seconds == int(seconds) else repr(seconds)
 
 
 def _print_table(results: list[trial.Result], design: trial.Design) -> None:
@@ -132,7 +154,7 @@ def _print_table(results: list[trial.Result], design: trial.Design) -> None:
     lines.append(f"{'horizon':>8} {'loss':>7} {'MAE ratio':>10} {'under .9':>9} {'under .99':>10}")
     for i, horizon in enumerate(design.horizons):
         loss, mae = _against_last(results, i, design.levels.index(0.5))
-        shares = [_share_under(results, i, design.levels.index(level)) for level in (0.9, 0.99)]
+        shares = [_share_under(results, i, design.levels.index(level)) for level in LEVELS[1:]]
         lines.append(f"{format_duration(horizon):>8} {loss:7.3f} {mae:10.3f} {shares[0]:9.3f} {shares[1]:10.3f}")
     print("\n".join(lines))  # noqa: T201
 

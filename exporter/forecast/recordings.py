@@ -1,9 +1,9 @@
-"""Recorded series, from CSV or from Prometheus, laid on even columns as the forecast sees them."""
+"""Recorded series laid on even columns as the forecast sees them."""
 
 import csv
 import math
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,14 +68,6 @@ def read_csv(path: Path) -> list[Recording]:
         return [make(name, times, values) for name, (times, values) in samples.items()]
     except RecordingError as error:
         raise RecordingError(f"{path}: {error}") from error
-
-
-def from_ranges(ranges: Mapping[str, tuple[Samples, Samples]]) -> list[Recording]:
-    """Return the recordings of series that Prometheus answered, those with too few samples left out."""
-    kept = {name: samples for name, samples in ranges.items() if len(samples[0]) >= _FEWEST}
-    if not kept:
-        raise RecordingError("the query gives no series with samples enough; try it in Prometheus first")
-    return [make(name, times, values) for name, (times, values) in kept.items()]
 
 
 def _samples(path: Path, rows: Iterator[list[str]]) -> dict[str, tuple["array[int]", "array[float]"]]:

@@ -41,7 +41,8 @@ def features(values: Floats, first: Integers, now: int, ahead: int, period: Floa
     columns += [current - values[:, max(now - size + 1, 0) : now + 1].mean(axis=1) for size in _MEANS]
     reach = max(1, ahead // 5)
     cycle = cycle_mean(values, first, now, ahead, period)
-    yesterday = around(values, first, now + ahead - day, reach)
+    days = -(-ahead // day)  # more than one where the same time yesterday is yet to come
+    yesterday = around(values, first, now + ahead - days * day, reach)
     columns += [cycle - current, cycle - cycle_mean(values, first, now, 0, period)]
     columns += [yesterday - current, yesterday - around(values, first, now - day, reach)]
     return np.stack(columns, axis=1)

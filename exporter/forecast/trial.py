@@ -57,7 +57,7 @@ def targets(recording: Recording, design: Design) -> tuple[Integers, Integers]:
     """Return [origins], samples to forecast from, and [origins, horizons], the samples that then came.
 
     A sample serves as origin if it is the last in its column and each horizon ends within half a step of
-    a later sample.
+    a later sample. Raise RecordingError where no sample does.
     """
     times, columns = recording.timestamps, recording.columns
     due = times[:, None] + np.array(design.horizons)
@@ -72,7 +72,9 @@ def targets(recording: Recording, design: Design) -> tuple[Integers, Integers]:
             f"series {recording.name!r} has no origin with every horizon known; "
             f"its step is {recording.step:g} s: choose other horizons, an earlier --test-from, or a longer recording"
         )
-    chosen = np.unique(np.rint(np.linspace(0, len(candidates) - 1, design.origins)).astype(np.int64))
+    chosen = np.unique(
+        np.rint(np.linspace(0, len(candidates) - 1, min(design.origins, len(candidates)))).astype(np.int64)
+    )
     return candidates[chosen], nearest[candidates[chosen]]
 
 

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 
 from exporter.backtest import PrometheusQuery, Request, run_backtest
-from exporter.forecast.recordings import clusters, from_ranges, lay_out, make, read_csv
+from exporter.forecast.recordings import clusters, lay_out, make, read_csv
 from exporter.forecast.trial import Design, targets
-from exporter.sources.files import RecordingError
 
 
 def recording(path: Path, columns: int = 100, step: int = 60, change_after: int | None = None) -> Path:
@@ -141,9 +140,55 @@ def test_a_query_to_prometheus_stands_in_for_a_file(tmp_path: Path) -> None:
     assert {row["series"] for row in rows_of(tmp_path / "out.csv")} == {"up"}
 
 
-def test_an_empty_answer_is_refused() -> None:
-    with pytest.raises(RecordingError, match="no series"):
-        from_ranges({"new": ([0.0], [1.0])})
+Answer = dict[str, tuple[list[float], list[float]]]
+
+USABLE = ([60.0 * at for at in range(90)], [float(at % 7) for at in range(90)])
+UNUSABLE = {
+    "empty": ([], []),
+    "of one sample": ([0.0], [1.0]),
+    "without numbers": (USABLE[0], [float("nan")] * 90),
+    "of two numbers": (USABLE[0], [1.0, 2.0] + [float("inf")] * 88),
+    "shorter than the horizons": ([60.0 * at for at in range(10)], [1.0] * 10),
+}
+
+
+def ask(output: Path, answer: Answer) -> int:
+    query = PrometheusQuery("http://prometheus", "up", lambda *_: answer, now=1e6)
+    return run_backtest(Request(query, output, origins=2, test_from=0.5))
+
+
+@pytest.mark.parametrize("kind", UNUSABLE)
+def test_a_series_of_prometheus_that_cannot_be_forecast_is_left_out_and_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str
+) -> None:
+    assert ask(tmp_path / "out.csv", {"bad": UNUSABLE[kind], "good": USABLE}) == 0
+    assert {row["series"] for row in rows_of(tmp_path / "out.csv")} == {"good"}
+    said = capsys.readouterr().err.splitlines()
+    assert [line for line in said if "left out" in line] == said[:1]
+    assert "1 of 2 series" in said[0]
+
+
+def test_where_every_series_can_be_forecast_nothing_is_said_to_be_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask(tmp_path / "out.csv", {"good": USABLE}) == 0
+    assert "left out" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answer", [{}, UNUSABLE], ids=["no series", "none that can be forecast"])
+def test_an_answer_without_a_series_to_forecast_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], answer: Answer
+) -> None:
+    assert ask(tmp_path / "out.csv", answer) == 2
+    said = capsys.readouterr().err
+    assert "--query: nothing to forecast" in said
+    assert said.count("\n") == 1
+
+
+def test_a_long_horizon_is_written_in_whole_seconds(tmp_path: Path) -> None:
+    source = recording(tmp_path / "in.csv", columns=60, step=86400)
+    assert run_backtest(Request(source, tmp_path / "out.csv", horizons=(1_209_600.0,), origins=2)) == 0
+    assert {row["horizon_seconds"] for row in rows_of(tmp_path / "out.csv")} == {"1209600"}
 
 
 def test_prometheus_unreachable_is_told_in_its_own_words(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
