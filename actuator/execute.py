@@ -3,9 +3,7 @@
 from actuator.model import KernelValue, Step, StepOutcome, StepState, Target
 from actuator.platforms.errors import PlatformError
 from actuator.platforms.protocol import Platform
-
-_CORES = 0.002  # a quota is whole microseconds of a period, and a --cpus limit is cut down to such a one
-_BYTES = 65_536.0  # one page, of the largest page size in use
+from actuator.tolerance import same_limit
 
 
 class Executor:
@@ -20,7 +18,7 @@ class Executor:
             before = self._platform.kernel_value(target, step.resource)
         except PlatformError as e:
             return StepOutcome(StepState.REVERTED, error=str(e))
-        if not _same(step.resource, before.limit, step.before):
+        if not same_limit(step.resource, before.limit, step.before):
             why = f"someone else changed the limit: planned from {step.before}, found {before.limit}"
             return StepOutcome(StepState.REVERTED, before.file, before.raw, before.raw, why)
         return self._do(target, step, before)
@@ -31,9 +29,9 @@ class Executor:
             found = self._platform.kernel_value(target, step.resource)
         except PlatformError as e:
             return StepOutcome(StepState.FAILED, error=f"after a restart: {e}")
-        if _same(step.resource, found.limit, step.after):
+        if same_limit(step.resource, found.limit, step.after):
             return StepOutcome(StepState.DONE, found.file, "", found.raw)
-        if _same(step.resource, found.limit, step.before):
+        if same_limit(step.resource, found.limit, step.before):
             return self._do(target, step, found)
         why = f"after a restart: the limit is {found.limit}, neither {step.before} nor {step.after}"
         return StepOutcome(StepState.FAILED, found.file, "", found.raw, why)
@@ -45,16 +43,16 @@ class Executor:
             lost = error or "the limit cannot be read after the change"
             return StepOutcome(StepState.FAILED, before.file, before.raw, "", lost)
         # The kernel has the last word: a call that timed out may have been carried out all the same.
-        if _same(step.resource, after.limit, step.after):
+        if same_limit(step.resource, after.limit, step.after):
             return StepOutcome(StepState.DONE, after.file, before.raw, after.raw)
-        if not _same(step.resource, after.limit, before.limit):
+        if not same_limit(step.resource, after.limit, before.limit):
             error = error or f"the kernel holds {after.raw}, not {step.after}"
             self._set(target, step.resource, before.limit)
         return self._reverted(target, step, before, error or "the kernel holds the old limit")
 
     def _reverted(self, target: Target, step: Step, before: KernelValue, error: str) -> StepOutcome:
         found = self._look(target, step.resource)
-        back = found is not None and _same(step.resource, found.limit, before.limit)
+        back = found is not None and same_limit(step.resource, found.limit, before.limit)
         state = StepState.REVERTED if back else StepState.FAILED
         return StepOutcome(state, before.file, before.raw, found.raw if found else "", error)
 
@@ -71,9 +69,3 @@ class Executor:
             return self._platform.kernel_value(target, resource)
         except PlatformError:
             return None
-
-
-def _same(resource: str, one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    return abs(one - other) <= (_CORES if resource == "cpu" else _BYTES)

@@ -5,12 +5,12 @@ from collections.abc import Callable
 import structlog
 
 from actuator.carry import Carrier
-from actuator.ledger.effects import same_limit
 from actuator.ledger.protocol import Ledger
 from actuator.model import OrderState, StepState
 from actuator.platforms.errors import GoneError, PlatformError
 from actuator.platforms.protocol import Platform
 from actuator.records import Origin, StepRecord
+from actuator.tolerance import same_limit
 from actuator.truth import Truth
 
 _log = structlog.get_logger(__name__)
@@ -61,10 +61,10 @@ class Recovery:
         step = record.step
         if step.kind != "set_limit":
             return self._carrier.finish_in_ledger(record)
-        done = same_limit(self._platform.kernel_value(record.target, step.resource).limit, step.after)
-        if done or (record.starts == 1 and self._still_wanted(record)):
+        found = self._platform.kernel_value(record.target, step.resource).limit
+        if same_limit(step.resource, found, step.after) or (record.starts == 1 and self._still_wanted(record)):
             return self._carrier.finish(record)
-        untouched = same_limit(self._platform.kernel_value(record.target, step.resource).limit, step.before)
+        untouched = same_limit(step.resource, found, step.before)
         state = StepState.CANCELLED if untouched else StepState.FAILED
         self._carrier.give_up(record, state, "interrupted by a stop; its cause could not be confirmed afterwards")
         return state

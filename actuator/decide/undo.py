@@ -3,14 +3,13 @@
 from actuator.decide.limits import Limits
 from actuator.decide.situation import refuse
 from actuator.model import Allocation, OwnerLimits, Plan, Refusal, Step, Throttle
-
-_ROUNDING = 0.02
+from actuator.tolerance import same_limit
 
 
 def end_throttle(throttle: Throttle, allocation: Allocation) -> Plan | Refusal:
     """Return to the limit before the throttle, unless someone else has changed it meanwhile and so took it over."""
     now = allocation.cpu_limit
-    if now is None or abs(now - throttle.limit) > _ROUNDING * throttle.limit:
+    if not same_limit("cpu", now, throttle.limit):
         set_to = "none" if now is None else f"{now:.3g} cores"
         return refuse("changed_by_other", f"the limit is {set_to}, not the throttle's {throttle.limit:.3g} cores")
     return Plan((Step("set_limit", "cpu", now, throttle.before),), "the throttle has run out")
@@ -19,18 +18,12 @@ def end_throttle(throttle: Throttle, allocation: Allocation) -> Plan | Refusal:
 def restore(owner: OwnerLimits, allocation: Allocation, limits: Limits) -> Plan | Refusal:
     """Return to what the owner had set; memory only as far down as the pages in use allow."""
     steps = []
-    if _differ(allocation.cpu_limit, owner.cpu_limit):
+    if not same_limit("cpu", allocation.cpu_limit, owner.cpu_limit):
         steps.append(Step("set_limit", "cpu", allocation.cpu_limit, owner.cpu_limit))
-    if owner.memory_limit is not None and _differ(allocation.memory_limit, owner.memory_limit):
+    if owner.memory_limit is not None and not same_limit("memory", allocation.memory_limit, owner.memory_limit):
         after = max(owner.memory_limit, allocation.memory_usage * limits.memory_floor)
-        if allocation.memory_limit is None or _differ(allocation.memory_limit, after):
+        if not same_limit("memory", allocation.memory_limit, after):
             steps.append(Step("set_limit", "memory", allocation.memory_limit, after))
     if not steps:
         return refuse("nothing_to_restore", "the owner's limits are in force")
     return Plan(tuple(steps), "restore what the owner had set")
-
-
-def _differ(one: float | None, other: float | None) -> bool:
-    if one is None or other is None:
-        return one is not other
-    return abs(one - other) > _ROUNDING * max(one, other)

@@ -1,14 +1,14 @@
 """What steps leave behind: reservations, throttles, and limits held away from what the owner set."""
 
 import sqlite3
-from math import inf, isclose
+from math import inf
 
 from actuator.ledger.rows import held_of, key, reservation_of, throttle_of
 from actuator.model import Allocation, Reservation, StepState, Target
 from actuator.records import Held, Origin, StepRecord, ThrottleRecord
+from actuator.tolerance import same_limit
 
 _RELAPSE_WINDOW = 3600.0
-_ROUNDING = 0.01
 
 
 def remember_owner(connection: sqlite3.Connection, record: StepRecord) -> None:
@@ -60,7 +60,7 @@ def _count_raise(connection: sqlite3.Connection, record: StepRecord) -> None:
     where = (key(record.target), record.step.resource)
     row = connection.execute("SELECT * FROM held WHERE target = ? AND resource = ?", where).fetchone()
     step = record.step
-    if same_limit(step.after, row["owner_limit"]):
+    if same_limit(step.resource, step.after, row["owner_limit"]):
         connection.execute("UPDATE held SET raises = 0 WHERE target = ? AND resource = ?", where)
     elif record.origin is Origin.ORDER and (step.after or inf) > (step.before or inf):
         connection.execute(
@@ -125,7 +125,7 @@ def note_allocation(connection: sqlite3.Connection, target: Target, allocation: 
     rows = connection.execute("SELECT * FROM held WHERE target = ?", (key(target),)).fetchall()
     for row in rows:
         limit, where = found[row["resource"]], (key(target), row["resource"])
-        if same_limit(row["current"], limit) and row["certain"]:
+        if same_limit(row["resource"], row["current"], limit) and row["certain"]:
             continue
         connection.execute(
             "UPDATE held SET current = ?, certain = 1 WHERE target = ? AND resource = ?", (limit, *where)
@@ -159,10 +159,3 @@ def throttles(connection: sqlite3.Connection) -> list[ThrottleRecord]:
 def held(connection: sqlite3.Connection) -> list[Held]:
     """Return every limit that this system has touched and whose container has not gone."""
     return [held_of(row) for row in connection.execute("SELECT * FROM held ORDER BY target, resource")]
-
-
-def same_limit(one: float | None, other: float | None) -> bool:
-    """Tell whether two limits are equal but for the kernel's rounding."""
-    if one is None or other is None:
-        return one is other
-    return isclose(one, other, rel_tol=_ROUNDING)

@@ -251,3 +251,17 @@ def test_after_a_failed_change_the_next_look_is_not_taken_for_the_owners_wish(
     world.work()
     (held,) = world.service.ledger.held()
     assert held.owner_limit == 1.0
+
+
+@pytest.mark.parametrize(("found", "owner"), [(0.451, 1.0), (0.453, 0.453)])
+def test_the_kernels_rounding_is_not_the_owners_wish_and_anything_more_is(
+    world: Any, make_alert: Any, found: float, owner: float
+) -> None:
+    world.post(make_alert(intent="relieve"))
+    world.work()
+    world.kernel.limits["web", "cpu"] = found
+    world.clock.pass_by(400)
+    world.watchdog()
+    world.work()
+    (held,) = world.service.ledger.held()
+    assert held.owner_limit == owner
