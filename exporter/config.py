@@ -1,5 +1,6 @@
 """Configuration of cpp-exporter: a YAML file, every key optional, unknown keys refused in one line."""
 
+import math
 import socket
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,18 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from exporter.durations import Duration, format_duration
 
+_FEWEST_CYCLES = 10
+_MOST_HORIZONS = 3
+"""Each costs 24 of the 120 series that a container may have."""
+_ROUNDING = 1e-9
+
 
 class ConfigError(Exception):
     """One line that names the file, the key and the remedy."""
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
 
 
 class SourceConfig(_Section):
@@ -55,9 +61,9 @@ class HistoryConfig(_Section):
     """How much is remembered of each container, whatever the churn."""
 
     window: Duration = 3600.0
-    """Span kept at the cycle's interval, for scores and /profiles."""
+    """Span kept at the cycle's interval, for scores and /profiles; at least ten intervals."""
     forecast_window: Duration = 86400.0
-    """Span kept at forecast.step, for the forecast."""
+    """Span kept at forecast.step, for the forecast; at least twice the longest horizon."""
     max_containers: int = Field(default=1000, ge=1)
     """Rows set aside; containers beyond it are left out and counted in cpp_dropped_series_total."""
 
@@ -68,7 +74,7 @@ class ForecastConfig(_Section):
     step: Duration = 60.0
     """Spacing of the history that models see; horizons are multiples of it."""
     horizons: tuple[Duration, ...] = (300.0, 900.0, 1800.0)
-    """How far ahead."""
+    """How far ahead, one to three of them."""
     retrain_interval: Duration = 3600.0
     """Time between two training passes of the child process."""
     arima: bool = True
@@ -127,15 +133,38 @@ class Config(_Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":
-        for horizon in self.forecast.horizons:
-            if horizon % self.forecast.step:
-                raise ValueError(
-                    f"forecast.horizons: {format_duration(horizon)} is no multiple of forecast.step "
-                    f"({format_duration(self.forecast.step)}); choose multiples"
-                )
+        if not self.node.strip():
+            raise ValueError("node: is empty; give a name, or leave the key out to take the host's")
+        _check_horizons(self.forecast)
         if self.forecast.step < self.interval:
             raise ValueError("forecast.step: is shorter than interval; make it at least as long")
+        _check_span("history.window", self.history.window, _FEWEST_CYCLES * self.interval, "ten intervals")
+        longest = 2 * max(self.forecast.horizons)
+        _check_span("history.forecast_window", self.history.forecast_window, longest, "twice the longest horizon")
         return self
+
+
+def _check_horizons(forecast: ForecastConfig) -> None:
+    horizons, step = forecast.horizons, forecast.step
+    if not 1 <= len(horizons) <= _MOST_HORIZONS:
+        raise ValueError(
+            f"forecast.horizons: has {len(horizons)} entries; give one to {_MOST_HORIZONS}, such as [5m, 15m, 30m]"
+        )
+    for horizon in horizons:
+        if horizon < step or not math.isclose(horizon / step, round(horizon / step), rel_tol=_ROUNDING):
+            raise ValueError(
+                f"forecast.horizons: {format_duration(horizon)} is no multiple of forecast.step "
+                f"({format_duration(step)}); choose multiples"
+            )
+        if horizons.count(horizon) > 1:
+            raise ValueError(f"forecast.horizons: {format_duration(horizon)} is there twice; leave one out")
+
+
+def _check_span(key: str, span: float, least: float, why: str) -> None:
+    if span < least:
+        raise ValueError(
+            f"{key}: {format_duration(span)} is too short; make it at least {format_duration(least)}, {why}"
+        )
 
 
 def load_config(path: Path | None) -> Config:

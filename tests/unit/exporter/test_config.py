@@ -5,6 +5,14 @@ import pytest
 from exporter.__main__ import main
 from exporter.config import Config, load_config
 
+EDGES = (
+    "history: {window: 150s}",
+    "history: {forecast_window: 1h}",
+    "forecast: {horizons: [5m]}",
+    "{interval: 100ms, forecast: {step: 100ms, horizons: [300ms, 700ms]}}",
+    "{interval: 2s, forecast: {step: 2s, horizons: [10s, 20s, 30s]}}",
+)
+
 
 def _check(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
     code = main(["check-config", "--config.file", str(path)])
@@ -26,6 +34,14 @@ def _check(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, st
         ("sources: {cadvisor: {}}", ["sources.cadvisor.url: ", "required"]),
         ("sources: 5", ["sources: "]),
         ("forecast: {horizons: [90s]}", ["forecast.horizons: 90s is no multiple of forecast.step (1m)"]),
+        ("forecast: {horizons: []}", ["forecast.horizons: has 0 entries; give one to 3"]),
+        ("forecast: {horizons: [5m, 10m, 15m, 20m]}", ["forecast.horizons: has 4 entries; give one to 3"]),
+        ("forecast: {horizons: [5m, 300]}", ["forecast.horizons: 5m is there twice; leave one out"]),
+        ("forecast: {horizons: [1h], step: 2h}", ["forecast.horizons: 1h is no multiple"]),
+        ("history: {window: 5s}", ["history.window: 5s is too short; make it at least 150s"]),
+        ("history: {forecast_window: 10s}", ["history.forecast_window: 10s is too short; make it at least 1h"]),
+        ("node: ''", ["node: is empty; give a name"]),
+        ("interval: .inf", ["interval: ", "finite"]),
         ("interval: 2m", ["forecast.step: is shorter than interval"]),
         ("- interval", ["holds list; write keys"]),
         ("just words", ["holds str; write keys"]),
@@ -72,7 +88,7 @@ def test_run_refuses_a_bad_file_as_check_config_does(tmp_path: Path, capsys: pyt
     assert capsys.readouterr().err == said[2]
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", "interval: 5s\nsources: {probe: null}\n", "interval: 30"])
+@pytest.mark.parametrize("text", ["", "# nothing\n", "interval: 5s\nsources: {probe: null}\n", "interval: 30", *EDGES])
 def test_a_good_file_is_good(tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str) -> None:
     path = tmp_path / "exporter.yml"
     path.write_text(text)
