@@ -83,21 +83,29 @@ class Duties:
             self._next.pop(f"end {which}", None)
 
     def _undo(self, record: ThrottleRecord, undo: Undo, origin: Origin, at: float) -> None:
-        throttle = record.throttle
+        target = record.throttle.target
         with self._ledger.acting():
-            allocation = self._platform.inspect(throttle.target)
+            allocation = self._platform.inspect(target)
             if allocation is None:
-                self._ledger.forget_container(throttle.target)
+                self._ledger.forget_container(target)
                 return
             if not allocation.running:
                 return  # its limits can be read again once it runs
+            # A failed step left open what is in force; this look may show it.
+            self._ledger.note_allocation(target, allocation, at)
+            throttle = self._as_noted(record).throttle
             verdict = undo(throttle, allocation)
             if isinstance(verdict, Refusal):
                 self._ledger.record_refusal(record.order_id, verdict, at)
-                self._ledger.end_throttle(throttle.target, throttle.resource, at)
+                self._ledger.end_throttle(target, throttle.resource, at)
                 return
-            records = self._ledger.record_plan(record.order_id, throttle.target, verdict, origin, at)
+            records = self._ledger.record_plan(record.order_id, target, verdict, origin, at)
             self._carrier.carry_out(records)
+
+    def _as_noted(self, record: ThrottleRecord) -> ThrottleRecord:
+        which = (record.throttle.target, record.throttle.resource)
+        records = self._ledger.throttles()
+        return next((now for now in records if (now.throttle.target, now.throttle.resource) == which), record)
 
     def _calm(self, record: ThrottleRecord, at: float) -> bool:
         """Tell whether fresh queries have said for long enough that the throttle's cause is gone."""

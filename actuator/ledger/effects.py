@@ -45,6 +45,9 @@ def _limit_set(connection: sqlite3.Connection, record: StepRecord, state: StepSt
         connection.execute(
             "UPDATE held SET certain = ? WHERE target = ? AND resource = ?", (state is StepState.REVERTED, *where)
         )
+        # It may be in force all the same: a throttle must end also where its step was not seen to be done.
+        if state is StepState.FAILED and record.step.expires_at is not None and _active(connection, where) is None:
+            _keep_throttle(connection, record, at)
         return
     connection.execute(
         "UPDATE held SET current = ?, certain = 1 WHERE target = ? AND resource = ?", (record.step.after, *where)
@@ -67,6 +70,13 @@ def _count_raise(connection: sqlite3.Connection, record: StepRecord) -> None:
             "UPDATE held SET raises = raises + 1, leak_raises = leak_raises + ? WHERE target = ? AND resource = ?",
             (step.leak, *where),
         )
+
+
+def _active(connection: sqlite3.Connection, where: tuple[str, str]) -> sqlite3.Row | None:
+    row: sqlite3.Row | None = connection.execute(
+        "SELECT * FROM throttles WHERE target = ? AND resource = ? AND ended_at IS NULL", where
+    ).fetchone()
+    return row
 
 
 def _keep_throttle(connection: sqlite3.Connection, record: StepRecord, at: float) -> None:
@@ -136,6 +146,30 @@ def note_allocation(connection: sqlite3.Connection, target: Target, allocation: 
                 (limit, *where),
             )
             _end_throttle(connection, where, at)
+        else:
+            _settle_throttle(connection, where, limit, at)
+
+
+def _settle_throttle(connection: sqlite3.Connection, where: tuple[str, str], limit: float | None, at: float) -> None:
+    """After a failed step, learn from the limit in force whether the throttle holds, and at which limit."""
+    throttle = _active(connection, where)
+    if throttle is None:
+        return
+    if same_limit(where[1], limit, throttle["before"]):
+        _end_throttle(connection, where, at)
+    elif same_limit(where[1], limit, _last_failed(connection, where)):
+        connection.execute(
+            'UPDATE throttles SET "limit" = ? WHERE target = ? AND resource = ? AND ended_at IS NULL', (limit, *where)
+        )
+
+
+def _last_failed(connection: sqlite3.Connection, where: tuple[str, str]) -> float | None:
+    row = connection.execute(
+        "SELECT after FROM steps WHERE target = ? AND resource = ? AND kind = 'set_limit' AND state = 'failed'"
+        " ORDER BY id DESC LIMIT 1",
+        where,
+    ).fetchone()
+    return None if row is None or row["after"] is None else float(row["after"])
 
 
 def forget_container(connection: sqlite3.Connection, target: Target) -> None:

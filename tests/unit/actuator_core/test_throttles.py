@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from actuator.platforms.errors import UnavailableError
+
 GIB = 2**30
 
 
@@ -152,3 +154,76 @@ def test_what_is_old_and_closed_is_forgotten(world: Any, make_alert: Any) -> Non
     world.clock.pass_by(91 * 86400)
     world.work()
     assert world.actions() == []
+
+
+@pytest.fixture
+def blind(world: Any, monkeypatch: Any) -> Any:
+    """Lose the answer to each change, and the look after it; the change is carried out where ``carried`` says so."""
+
+    def arrange(carried: bool) -> Any:
+        change, look, changed = world.kernel.set_limit, world.kernel.kernel_value, []
+
+        def set_limit(target: Any, resource: Any, value: Any) -> None:
+            changed.append(value)
+            if carried:
+                change(target, resource, value)
+            raise UnavailableError("timed out")
+
+        def kernel_value(target: Any, resource: Any) -> Any:
+            if changed:
+                raise UnavailableError("the process has ended")
+            return look(target, resource)
+
+        monkeypatch.setattr(world.kernel, "set_limit", set_limit)
+        monkeypatch.setattr(world.kernel, "kernel_value", kernel_value)
+
+        def mend() -> None:
+            monkeypatch.setattr(world.kernel, "set_limit", change)
+            monkeypatch.setattr(world.kernel, "kernel_value", look)
+
+        return mend
+
+    return arrange
+
+
+def test_a_throttle_that_was_carried_out_and_not_seen_to_be_still_ends(world: Any, make_alert: Any, blind: Any) -> None:
+    mend = blind(carried=True)
+    world.post(make_alert(intent="relieve"))
+    world.work()
+    mend()
+    assert world.action()["outcome"] == "failed"
+    assert world.kernel.limits["web", "cpu"] == pytest.approx(0.45)
+    world.post(make_alert(intent="relieve", status="resolved"))
+    spend(world, 615)
+    assert world.kernel.limits["web", "cpu"] == 1.0
+    assert world.service.ledger.throttles() == []
+
+
+def test_a_throttle_that_was_neither_carried_out_nor_seen_leaves_the_limit_alone(
+    world: Any, make_alert: Any, blind: Any
+) -> None:
+    mend = blind(carried=False)
+    world.post(make_alert(intent="relieve"))
+    world.work()
+    mend()
+    world.post(make_alert(intent="relieve", status="resolved"))
+    spend(world, 615)
+    assert world.kernel.calls == []
+    assert world.service.ledger.throttles() == []
+
+
+@pytest.mark.parametrize("carried", [True, False])
+def test_a_throttle_whose_loosening_was_lost_from_sight_still_ends(
+    world: Any, make_alert: Any, blind: Any, carried: bool
+) -> None:
+    world.kernel.limits["web", "cpu"] = 4.0
+    world.post(make_alert(intent="relieve"))
+    world.work()
+    world.truth.say(firing=False)
+    world.post(make_alert(intent="relieve", status="resolved"))
+    mend = blind(carried)
+    spend(world, 330)
+    mend()
+    assert world.kernel.limits["web", "cpu"] == pytest.approx(0.9 if carried else 0.45)
+    spend(world, 315)
+    assert world.kernel.limits["web", "cpu"] == 4.0
