@@ -23,13 +23,20 @@ class Carrier:
     def carry_out(self, records: Sequence[StepRecord], check: Check | None = None) -> Refusal | None:
         """Do the steps in order, asking ``check`` before each; the first that is not DONE cancels the rest.
 
+        What a plan gives up in the ledger for a limit ends in one transaction with that limit's step, and is not asked
+        about: between the two, a raise would keep its reservation and could be made twice.
+
         Return the refusal of ``check`` that stopped it, if one did.
         """
+        limit_set = False
         for record in records:
+            if limit_set and record.step.kind != "set_limit":
+                continue
             refusal = check() if check else None
             if refusal is not None or not self._do(record):
                 self._ledger.cancel_planned(record.order_id, self._clock())
                 return refusal
+            limit_set = record.step.kind == "set_limit"
         return None
 
     def pretend(self, records: Sequence[StepRecord]) -> None:
@@ -37,14 +44,14 @@ class Carrier:
         for record in records:
             self._end(record, StepOutcome(StepState.DRY_RUN))
 
-    def finish(self, record: StepRecord) -> StepState:
+    def finish(self, record: StepRecord) -> None:
         """Finish a step that a crash interrupted, once more and no more than that."""
         self._ledger.begin_again(record)
-        return self._end(record, self._executor.resume(record.target, record.step))
+        self._end(record, self._executor.resume(record.target, record.step))
 
-    def finish_in_ledger(self, record: StepRecord) -> StepState:
+    def finish_in_ledger(self, record: StepRecord) -> None:
         """Finish an interrupted step that concerns the ledger only: its effect is written with its end."""
-        return self._end(record, StepOutcome(StepState.DONE))
+        self._end(record, StepOutcome(StepState.DONE))
 
     def give_up(self, record: StepRecord, state: StepState, why: str) -> None:
         """End an interrupted step without touching anything."""

@@ -48,26 +48,24 @@ class Recovery:
             self._told.add(record.id)
             _log.warning("interrupted", order=record.order_id, container=record.target.container, step=record.id)
         try:
-            state = self._settle(record)
+            self._settle(record)
         except GoneError:
             self._carrier.give_up(record, StepState.CANCELLED, "the container is gone")
         except PlatformError:
             return  # the next pass tries again
-        else:
-            if state is StepState.DONE:
-                self._carry_on(record)
 
-    def _settle(self, record: StepRecord) -> StepState:
+    def _settle(self, record: StepRecord) -> None:
         step = record.step
         if step.kind != "set_limit":
-            return self._carrier.finish_in_ledger(record)
+            self._carrier.finish_in_ledger(record)
+            return
         found = self._platform.kernel_value(record.target, step.resource).limit
         if same_limit(step.resource, found, step.after) or (record.starts == 1 and self._still_wanted(record)):
-            return self._carrier.finish(record)
+            self._carrier.finish(record)
+            return
         untouched = same_limit(step.resource, found, step.before)
         state = StepState.CANCELLED if untouched else StepState.FAILED
         self._carrier.give_up(record, state, "interrupted by a stop; its cause could not be confirmed afterwards")
-        return state
 
     def _still_wanted(self, record: StepRecord) -> bool:
         if record.origin is not Origin.ORDER:
@@ -76,8 +74,3 @@ class Recovery:
         if self._dry_run or order is None or order.state is not OrderState.OPEN:
             return False
         return self._truth.refusal(order) is None
-
-    def _carry_on(self, record: StepRecord) -> None:
-        """Do what only the ledger is concerned with: a raise that is in force must not keep its reservation."""
-        rest = [other for other in self._ledger.planned() if other.order_id == record.order_id]
-        self._carrier.carry_out([other for other in rest if other.step.kind != "set_limit"])

@@ -90,6 +90,22 @@ def end_step(connection: sqlite3.Connection, record: StepRecord, outcome: StepOu
     _count_action(connection, record.order_id, outcome.state)
 
 
+def end_ledger_steps(connection: sqlite3.Connection, record: StepRecord, at: float) -> list[StepRecord]:
+    """End as DONE what concerns the ledger only and follows the step in its plan; return it.
+
+    A step that an alert's end has cancelled meanwhile is among them: it belongs to a change that is in force.
+    """
+    rows = connection.execute(
+        "UPDATE steps SET state = 'done', started_at = ?, finished_at = ?, starts = 1 WHERE kind != 'set_limit'"
+        " AND state IN ('planned', 'cancelled') AND id > ?"
+        " AND verdict_id = (SELECT verdict_id FROM steps WHERE id = ?) RETURNING *",
+        (at, at, record.id, record.id),
+    ).fetchall()
+    for _ in rows:
+        _count_action(connection, record.order_id, StepState.DONE)
+    return [step_of(row) for row in rows]
+
+
 def cancel_planned(connection: sqlite3.Connection, order_id: int, at: float) -> None:
     """Cancel the order's steps that have not begun."""
     rows = connection.execute(

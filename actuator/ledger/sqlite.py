@@ -103,6 +103,9 @@ class SqliteLedger:
         with self._write() as connection:
             journal.end_step(connection, record, outcome, at)
             effects.apply_effects(connection, record, outcome.state, at)
+            if record.step.kind == "set_limit" and outcome.state is StepState.DONE:
+                for rest in journal.end_ledger_steps(connection, record, at):
+                    effects.apply_effects(connection, rest, StepState.DONE, at)
 
     def cancel_planned(self, order_id: int, at: float) -> None:
         """See Ledger."""

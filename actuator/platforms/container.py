@@ -82,6 +82,12 @@ class Container(_Document):
         return datetime.fromisoformat(self.state.started_at).timestamp()
 
 
+class Version(_Document):
+    """``GET /version``, which is asked without a version."""
+
+    api_version: str = Field(pattern=r"^\d+\.\d+$")
+
+
 class Host(_Document):
     """``GET /info``."""
 

@@ -12,7 +12,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
-from actuator.platforms.container import Container, Host
+from actuator.platforms.container import Container, Host, Version
 from actuator.platforms.errors import (
     ConflictError,
     GoneError,
@@ -22,7 +22,6 @@ from actuator.platforms.errors import (
     UnavailableError,
 )
 
-_API = "v1.40"
 _MESSAGE_LENGTH = 256
 D = TypeVar("D", bound=BaseModel)
 _CONFLICTS = ("conflict", "is restarting", "is marked for removal")
@@ -69,6 +68,7 @@ class Engine:
 
     def __init__(self, socket_path: str, timeout: float, attempts: int = 3) -> None:
         self._path, self._attempts = socket_path, attempts
+        self._api = ""
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.mount("http://", _SocketAdapter(socket_path, timeout))
@@ -89,6 +89,9 @@ class Engine:
         answer = stamina.RetryingCaller(attempts=self._attempts, wait_max=1.0)(
             UnavailableError, self._call, "GET", path, None
         )
+        return self._valid(answer, document)
+
+    def _valid(self, answer: Mapping[str, Any], document: type[D]) -> D:
         try:
             return document.model_validate(answer)
         except ValidationError as e:
@@ -96,8 +99,18 @@ class Engine:
             raise UnavailableError(f"Docker at {self._path} left {problem['loc']} open: {problem['msg']}") from e
 
     def _call(self, method: str, path: str, body: Mapping[str, int] | None) -> Mapping[str, Any]:
+        # Each engine knows a range of versions, and no one version is in the range of all of them.
+        self._api = self._api or f"/v{self._valid(self._send('GET', '/version', None), Version).api_version}"
         try:
-            response = self._session.request(method, f"http://docker/{_API}{path}", json=body)
+            return self._send(method, self._api + path, body)
+        except RejectedError as e:
+            if "client version" in str(e):
+                self._api = ""  # another engine has taken the socket over; the next call asks it
+            raise
+
+    def _send(self, method: str, path: str, body: Mapping[str, int] | None) -> Mapping[str, Any]:
+        try:
+            response = self._session.request(method, f"http://docker{path}", json=body)
             answer = response.json()
         except (requests.RequestException, ValueError) as e:
             raise UnavailableError(f"Docker at {self._path} did not answer properly: {e}"[:_MESSAGE_LENGTH]) from e

@@ -109,6 +109,19 @@ def test_killed_between_the_raise_and_the_end_of_its_reservation_it_ends_both(
     assert len(again.kernel.calls) == 1
 
 
+def test_killed_right_after_the_record_of_a_raise_its_reservation_is_gone(
+    world: Any, make_world: Any, make_alert: Any, kill_in: Any
+) -> None:
+    world.post(make_alert())
+    world.work()
+    world.post(make_alert(status="resolved"), make_alert(intent="activate"))
+    crash(world, kill_in(world.service.ledger, "end_step", after=True))
+    again = make_world()
+    again.work()
+    assert again.service.ledger.reservations() == []
+    assert len(again.kernel.calls) == 1
+
+
 def test_killed_in_dry_run_after_a_change_of_mind_it_does_not_finish_the_step(
     world: Any, make_world: Any, make_alert: Any, kill_in: Any
 ) -> None:

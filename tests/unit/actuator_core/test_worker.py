@@ -33,6 +33,41 @@ def test_a_reservation_is_activated_before_the_demand_arrives_and_is_gone_then(w
     assert "cpp_reservation_cpu_cores{" not in world.metrics()
 
 
+@pytest.mark.parametrize("event", ["pause", "resolve", "stale"])
+def test_what_comes_between_a_raise_and_the_end_of_its_reservation_leaves_neither_half(
+    world: Any, make_alert: Any, monkeypatch: Any, event: str
+) -> None:
+    world.post(make_alert())
+    world.work()
+    world.post(make_alert(status="resolved"), make_alert(intent="activate"))
+    change = world.kernel.set_limit
+
+    def change_then(target: Any, resource: Any, value: Any) -> None:
+        change(target, resource, value)
+        if event == "pause":
+            world.service.app.test_client().post("/pause", headers={"Authorization": "Bearer secret"})
+        elif event == "resolve":
+            world.post(make_alert(intent="activate", status="resolved"))
+        else:
+            world.truth.say(sample_age=99.0)
+
+    monkeypatch.setattr(world.kernel, "set_limit", change_then)
+    world.work()
+    assert [step["state"] for step in world.actions()[0]["decisions"][0]["steps"]] == ["done", "done"]
+    assert world.service.ledger.reservations() == []
+    assert world.actions()[0]["outcome"] == "done"
+
+
+def test_a_raise_that_fails_keeps_its_reservation(world: Any, make_alert: Any, monkeypatch: Any) -> None:
+    world.post(make_alert())
+    world.work()
+    world.post(make_alert(status="resolved"), make_alert(intent="activate"))
+    monkeypatch.setattr(world.kernel, "set_limit", lambda target, resource, value: None)
+    world.work()
+    assert [step["state"] for step in world.actions()[0]["decisions"][0]["steps"]] == ["reverted", "cancelled"]
+    assert len(world.service.ledger.reservations()) == 1
+
+
 def test_the_kernels_values_before_and_after_are_kept(world: Any, make_alert: Any) -> None:
     world.post(make_alert(intent="relieve"))
     world.work()

@@ -24,6 +24,8 @@ class StubEngine(socketserver.ThreadingUnixStreamServer):
     def __init__(self, path: Path) -> None:
         self.requests: list[tuple[str, str, Any]] = []
         self.answers: dict[tuple[str, str], list[tuple[int, bytes]]] = {}
+        self.api: Any = "1.41"
+        self.asked_for_api = 0
         super().__init__(str(path), _Handler)
 
     def answer(self, method: str, path: str, status: int, body: Any) -> None:
@@ -52,14 +54,24 @@ class _Handler(BaseHTTPRequestHandler):
         self._serve(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
 
     def _serve(self, body: Any) -> None:
-        path = "/" + self.path.split("/", 2)[2]
+        if self.path == "/version":
+            self.server.asked_for_api += 1
+            self._send(200, json.dumps({"ApiVersion": self.server.api}).encode())
+            return
+        version, path = self.path.split("/", 2)[1], "/" + self.path.split("/", 2)[2]
         self.server.requests.append((self.command, path, body))
+        if version != f"v{self.server.api}":
+            self._send(400, b'{"message": "client version is too old or too new"}')
+            return
         queue = self.server.answers.get((self.command, path), [(404, b'{"message": "No such container"}')])
         status, raw = queue.pop(0) if len(queue) > 1 else queue[0]
         if status == 0:
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
             return
+        self._send(status, raw)
+
+    def _send(self, status: int, raw: bytes) -> None:
         self.send_response(status)
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(raw)))

@@ -238,6 +238,37 @@ def test_a_socket_that_is_not_there_is_unavailable(tmp_path: Path, target: Targe
         platform.inspect(target)
 
 
+@pytest.mark.parametrize("api", ["1.40", "1.52"])
+def test_the_engines_own_version_is_spoken_and_asked_for_once(
+    engine_stub: Any, platform: DockerPlatform, target: Target, api: str
+) -> None:
+    engine_stub.api = api
+    engine_stub.describe()
+    assert platform.inspect(target) is not None
+    assert platform.inspect(target) is not None
+    assert engine_stub.asked_for_api == 1
+
+
+def test_an_engine_that_was_replaced_by_one_of_another_version_is_asked_anew(
+    engine_stub: Any, platform: DockerPlatform, target: Target
+) -> None:
+    engine_stub.describe()
+    platform.inspect(target)
+    engine_stub.api = "1.52"
+    with pytest.raises(RejectedError, match="client version"):
+        platform.inspect(target)
+    assert platform.inspect(target) is not None
+
+
+@pytest.mark.parametrize("api", [None, "", "../info?"])
+def test_an_engine_that_does_not_say_its_version_is_unavailable(
+    engine_stub: Any, platform: DockerPlatform, target: Target, api: Any
+) -> None:
+    engine_stub.api = api
+    with pytest.raises(UnavailableError, match="ApiVersion"):
+        platform.inspect(target)
+
+
 def test_an_identity_cannot_reach_another_path_of_the_engine(engine_stub: Any, platform: DockerPlatform) -> None:
     assert platform.inspect(Target("n1", "", "", "x", "../info?x=")) is None
     assert engine_stub.requests[0][1] == "/containers/..%2Finfo%3Fx%3D/json"
