@@ -62,7 +62,7 @@ class Ledger(Protocol):
         """Record that a step which a crash interrupted is tried once more."""
 
     def end_step(self, record: StepRecord, outcome: StepOutcome, at: float) -> None:
-        """Record what became of the step, and its effects; with a limit that is set ends what the plan gives up for it."""
+        """Record what became of the step and its effects; what a plan gives up for a limit ends with it."""
 
     def cancel_planned(self, order_id: int, at: float) -> None:
         """Cancel the order's steps that have not begun."""
