@@ -65,6 +65,8 @@ def _replay(chosen: argparse.Namespace) -> int:
 def _backtest(chosen: argparse.Namespace) -> int:
     if chosen.url and not chosen.query:
         return _refuse("backtest: --prometheus.url: needs --query; give the PromQL whose series are forecast", 2)
+    if chosen.input and chosen.query:
+        return _refuse("backtest: --query: goes with --prometheus.url; leave it out beside --input", 2)
     asked = PrometheusQuery(chosen.url, chosen.query, fetch_range, time.time()) if chosen.url else chosen.input
     return run_backtest(
         Request(asked, chosen.output, chosen.horizons, chosen.quantiles, chosen.origins, chosen.test_from)

@@ -11,6 +11,7 @@ from types import FrameType
 
 from waitress.server import create_server
 
+from exporter.addresses import listen_address
 from exporter.probe import bpftrace
 from exporter.probe.cgroups import Hierarchy, HierarchyError, find_hierarchy
 from exporter.probe.logs import FORMATS, LEVELS, set_up_logging
@@ -44,12 +45,47 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="cpp-probe", description=__doc__)
-    parser.add_argument("--web.listen-address", dest="listen", default="127.0.0.1:17901", metavar="HOST:PORT")
-    parser.add_argument("--cgroup.root", dest="cgroup_root", type=Path, default=Path("/sys/fs/cgroup"), metavar="DIR")
-    parser.add_argument("--interval", type=parse_interval, default=1.0, help="how often the kernel's counts are read")
-    parser.add_argument("--log.level", dest="log_level", default="info", choices=LEVELS)
-    parser.add_argument("--log.format", dest="log_format", default="logfmt", choices=FORMATS)
+    add = parser.add_argument
+    add(
+        "--web.listen-address",
+        dest="listen",
+        default="127.0.0.1:17901",
+        type=_address,
+        metavar="HOST:PORT",
+        help="where to serve /metrics, :PORT for all addresses (default %(default)s)",
+    )
+    add(
+        "--cgroup.root",
+        dest="cgroup_root",
+        type=Path,
+        default=Path("/sys/fs/cgroup"),
+        metavar="DIR",
+        help="where the host's cgroup file system is (default %(default)s)",
+    )
+    add(
+        "--interval",
+        type=_interval,
+        default=1.0,
+        metavar="DURATION",
+        help="how often the kernel's counts are read, at least 100ms (default 1s)",
+    )
+    add("--log.level", dest="log_level", default="info", choices=LEVELS, help="what to log (default %(default)s)")
+    add("--log.format", dest="log_format", default="logfmt", choices=FORMATS, help="how to log (default %(default)s)")
     return parser
+
+
+def _address(text: str) -> str:
+    try:
+        return listen_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _interval(text: str) -> float:
+    try:
+        return parse_interval(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no interval of at least 100ms; write for example 1s") from error
 
 
 def _serve(listen: str, probe: Probe) -> None:
