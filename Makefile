@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv/bin
 KEEP ?=
 export PYTHONDONTWRITEBYTECODE := 1
+# A plain su keeps a PATH without them; Docker's daemon calls iptables, Debian's tools call ldconfig.
+export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-tests demo demo-down test checks pytest lint format bench docs
 

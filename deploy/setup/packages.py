@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from deploy.setup.engine import engine_answers
 from deploy.setup.shell import SetupError, run_logged
 from deploy.setup.stamps import BUILD
 
@@ -27,6 +28,8 @@ _TEST_PACKAGES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("docker-compose",), "docker-compose"),
     (("systemd-analyze",), "systemd"),
 )
+# A plain su keeps the caller's PATH, on which the system's own programs are missing.
+_SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -48,9 +51,9 @@ def install_packages(for_tests: bool) -> None:
 
 
 def missing_packages(for_tests: bool) -> list[str]:
-    """Return the Debian packages whose programs are not on the PATH."""
+    """Return the Debian packages whose programs are neither on the PATH nor among the system's own."""
     table = _RUN_PACKAGES + (_TEST_PACKAGES if for_tests else ())
-    wanted = {package for programs, package in table if not any(map(shutil.which, programs))}
+    wanted = {package for programs, package in table if not any(map(_is_installed, programs))}
     if not _engine_available():
         wanted.add("docker.io")
     if not _CA_BUNDLE.exists():
@@ -62,10 +65,11 @@ def missing_packages(for_tests: bool) -> list[str]:
 
 def _engine_available() -> bool:
     """A daemon that answers (perhaps elsewhere, by DOCKER_HOST) is as good as one that can be started."""
-    if shutil.which("dockerd"):
-        return True
-    client = shutil.which("docker")
-    return client is not None and subprocess.run([client, "info"], capture_output=True, check=False).returncode == 0
+    return _is_installed("dockerd") or engine_answers()
+
+
+def _is_installed(program: str) -> bool:
+    return any(shutil.which(program, path=path) for path in (os.environ.get("PATH"), _SYSTEM_FOLDERS))
 
 
 def _python_has_ensurepip() -> bool:

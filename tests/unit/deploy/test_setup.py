@@ -35,22 +35,33 @@ def test_a_step_is_fresh_only_for_its_key_and_while_its_output_exists(tmp_path: 
 
 
 def test_a_program_on_the_path_needs_no_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: f"/usr/bin/{name}")
     assert packages.missing_packages(for_tests=True) == []
 
 
 def test_each_missing_program_asks_for_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None if name in {"promtool", "bpftrace"} else f"/usr/bin/{name}")
+    monkeypatch.setattr(
+        shutil, "which", lambda name, path=None: None if name in {"promtool", "bpftrace"} else f"/usr/bin/{name}"
+    )
     assert packages.missing_packages(for_tests=False) == ["bpftrace", "prometheus"]
 
 
+def test_a_system_program_is_found_on_the_path_of_a_plain_su(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "_RUN_PACKAGES", ((("cpp-test-program",), "of-the-test"),))
+    monkeypatch.setattr(packages, "_SYSTEM_FOLDERS", str(tmp_path))
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    assert "of-the-test" in packages.missing_packages(for_tests=False)
+    (tmp_path / "cpp-test-program").touch(mode=0o755)
+    assert "of-the-test" not in packages.missing_packages(for_tests=False)
+
+
 def test_either_name_of_alertmanager_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None if name == "alertmanager" else f"/usr/bin/{name}")
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None if name == "alertmanager" else f"/usr/bin/{name}")
     assert packages.missing_packages(for_tests=False) == []
 
 
 def test_packages_of_the_tests_are_not_asked_for_by_the_demo(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: None if name == "debootstrap" else f"/usr/bin/{name}")
+    monkeypatch.setattr(shutil, "which", lambda name, path=None: None if name == "debootstrap" else f"/usr/bin/{name}")
     assert packages.missing_packages(for_tests=False) == []
     assert packages.missing_packages(for_tests=True) == ["debootstrap"]
 
