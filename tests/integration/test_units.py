@@ -63,6 +63,17 @@ def test_the_exposure_that_systemd_sees_stays_low(name: str, worst: float) -> No
     assert exposure(ROOT / f"deploy/systemd/{name}.service") <= worst
 
 
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_every_unit_listens_on_this_machine_alone(unit: Path) -> None:
+    assert re.search(r"listen(-address)?=127\.0\.0\.1:\d+$", settings(unit)["ExecStart"])
+
+
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_the_page_that_a_unit_points_at_is_installed_by_the_guide(unit: Path) -> None:
+    page = settings(unit)["Documentation"].removeprefix("file://")
+    assert f"install -D -m 0644 docs/install.md {page}" in (ROOT / "docs/install.md").read_text()
+
+
 def test_only_the_probe_and_cadvisor_run_as_root() -> None:
     assert {unit.stem for unit in UNITS if settings(unit).get("DynamicUser") != "yes"} == {"cpp-probe", "cpp-cadvisor"}
 
