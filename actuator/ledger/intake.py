@@ -5,7 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from actuator.ledger import journal
-from actuator.ledger.orders import NewOrder, close_order, insert_order, state_of
+from actuator.ledger.orders import NewOrder, close_order, insert_order, severity_rank, state_of
 from actuator.ledger.rows import key
 from actuator.model import OrderState, Refusal, Target
 from actuator.records import Alert, Delivery, Reading, Wish
@@ -64,15 +64,11 @@ def _seen(connection: sqlite3.Connection, alert: Alert, at: float) -> tuple[int,
 
 def _open_or_refresh(connection: sqlite3.Connection, alert: Alert, wish: Wish, order_id: int | None, at: float) -> int:
     row = connection.execute(
-        "SELECT id FROM orders WHERE state = 'open' AND target = ? AND resource = ? AND intent = ?",
+        "SELECT id, alert, severity FROM orders WHERE state = 'open' AND target = ? AND resource = ? AND intent = ?",
         (key(wish.target), wish.resource, wish.intent),
     ).fetchone()
     if row is not None:
-        connection.execute(
-            "UPDATE orders SET refreshed_at = ?, alert = ?, severity = ?, reason = ? WHERE id = ?",
-            (at, alert.name, wish.severity, wish.reason, row["id"]),
-        )
-        journal.count(connection, "alerts", "refreshed")
+        _refresh(connection, row, alert, wish, at)
         return int(row["id"])
     if order_id is not None and state_of(connection, order_id) is OrderState.REFUSED:
         journal.count(connection, "alerts", "refreshed")
@@ -80,6 +76,20 @@ def _open_or_refresh(connection: sqlite3.Connection, alert: Alert, wish: Wish, o
     journal.count(connection, "alerts", "opened")
     new = NewOrder(wish.target, wish.resource, wish.intent, alert.name, wish.severity, wish.reason, OrderState.OPEN)
     return insert_order(connection, new, at)
+
+
+def _refresh(connection: sqlite3.Connection, row: sqlite3.Row, alert: Alert, wish: Wish, at: float) -> None:
+    """Refresh the order; two alerts may ask for the same, and the more severe of those that fire speaks for it."""
+    journal.count(connection, "alerts", "refreshed")
+    connection.execute("UPDATE orders SET refreshed_at = ? WHERE id = ?", (at, row["id"]))
+    firing = connection.execute(
+        "SELECT 1 FROM alerts WHERE order_id = ? AND name = ? AND firing", (row["id"], row["alert"])
+    ).fetchone()
+    if firing is None or severity_rank(wish.severity) <= severity_rank(row["severity"]):
+        connection.execute(
+            "UPDATE orders SET alert = ?, severity = ?, reason = ? WHERE id = ?",
+            (alert.name, wish.severity, wish.reason, row["id"]),
+        )
 
 
 def _refuse(connection: sqlite3.Connection, alert: Alert, refusal: Refusal, at: float) -> int:

@@ -90,6 +90,12 @@ def close_order(connection: sqlite3.Connection, order_id: int, state: OrderState
 
 def expire_orders(connection: sqlite3.Connection, refreshed_before: float, at: float) -> int:
     """Close open orders that nobody refreshed; return how many."""
+    # The word that an alert is over may have been lost; one so long unheard must not keep another's order open.
+    connection.execute(
+        "UPDATE alerts SET firing = 0 WHERE firing AND last_seen < ?"
+        " AND order_id IN (SELECT id FROM orders WHERE state = 'open')",
+        (refreshed_before,),
+    )
     rows = connection.execute(
         "SELECT id FROM orders WHERE state = 'open' AND refreshed_at < ?", (refreshed_before,)
     ).fetchall()
@@ -98,8 +104,13 @@ def expire_orders(connection: sqlite3.Connection, refreshed_before: float, at: f
     return len(rows)
 
 
+def severity_rank(severity: str) -> int:
+    """Return 0 for the most severe; an unknown severity ranks last."""
+    return _SEVERITY.get(severity.lower(), len(_SEVERITY))
+
+
 def _rank(order: Order) -> tuple[int, int, int]:
-    return _SEVERITY.get(order.severity.lower(), len(_SEVERITY)), PRECEDENCE.index(order.intent), order.id
+    return severity_rank(order.severity), PRECEDENCE.index(order.intent), order.id
 
 
 def open_restore(connection: sqlite3.Connection, target: Target, at: float) -> int:

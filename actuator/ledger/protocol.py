@@ -41,7 +41,7 @@ class Ledger(Protocol):
         """Close an open order and cancel what it has not begun."""
 
     def expire_orders(self, refreshed_before: float, at: float) -> int:
-        """Close open orders that nobody refreshed since; return how many."""
+        """Close open orders that nobody refreshed since, and take alerts unheard since for over; return how many."""
 
     def recall(self, order: Order, allocation: Allocation | None, at: float) -> Memory:
         """Return all that bears on a decision about the order."""

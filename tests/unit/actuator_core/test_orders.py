@@ -118,3 +118,48 @@ def test_an_unknown_container_is_a_recorded_refusal(world: Any, make_alert: Any)
     world.post(make_alert(container="nobody"))
     world.work()
     assert (world.action()["state"], world.action()["outcome"]) == ("refused", "refused: gone")
+
+
+def leak(make_alert: Any, **changes: Any) -> Any:
+    labels = {"alertname": "CppMemoryLeak", "severity": "critical", "resource": "memory"}
+    return make_alert(intent="activate", labels=labels, fingerprint="leak", **changes)
+
+
+def pressed(make_alert: Any, **changes: Any) -> Any:
+    return make_alert(intent="activate", labels={"resource": "memory"}, **changes)
+
+
+def test_of_two_alerts_for_one_order_the_more_severe_speaks_whichever_came_last(world: Any, make_alert: Any) -> None:
+    world.post(pressed(make_alert))
+    assert world.action()["alert"] == "CppActivate"
+    world.post(leak(make_alert))
+    world.post(pressed(make_alert))
+    assert (world.action()["alert"], world.action()["severity"]) == ("CppMemoryLeak", "critical")
+    assert len(world.action()["alerts"]) == 2
+
+
+def test_the_milder_alert_speaks_again_once_the_more_severe_is_over(world: Any, make_alert: Any) -> None:
+    world.post(leak(make_alert), pressed(make_alert))
+    world.post(leak(make_alert, status="resolved"))
+    world.post(pressed(make_alert))
+    assert (world.action()["alert"], world.action()["severity"]) == ("CppActivate", "info")
+
+
+def test_an_alert_whose_end_was_lost_does_not_keep_anothers_order_open(world: Any, make_alert: Any) -> None:
+    world.post(leak(make_alert), pressed(make_alert))
+    for _ in range(3):
+        world.clock.pass_by(250)
+        world.post(pressed(make_alert))
+        world.work()
+    world.post(pressed(make_alert, status="resolved"))
+    assert world.action()["state"] == "resolved"
+
+
+def test_an_alert_that_still_fires_keeps_the_order_open_when_another_ends(world: Any, make_alert: Any) -> None:
+    world.post(leak(make_alert), pressed(make_alert))
+    for _ in range(3):
+        world.clock.pass_by(250)
+        world.post(leak(make_alert), pressed(make_alert))
+        world.work()
+    world.post(pressed(make_alert, status="resolved"))
+    assert world.action()["state"] == "open"
