@@ -87,7 +87,7 @@ def _family(name: str, block: bytes) -> Family:
             keys.append(line[cut:close])
             values.append(float(fields[0]))
             timestamps.append(int(fields[1]) / 1000 if len(fields) > 1 else math.nan)
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, OverflowError) as error:
         raise ExpositionError(f"{name}: cannot read the line {line[:120]!r}") from error
     return Family(keys, np.array(values), np.array(timestamps))
 

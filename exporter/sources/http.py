@@ -14,6 +14,7 @@ from exporter.sources.exposition import ExpositionError, Samples, parse
 
 _log = structlog.get_logger(__name__)
 _CHUNK = 1 << 18
+_MOST_BYTES = 1 << 28
 _ACCEPT = {"Accept": "text/plain;version=0.0.4"}
 
 
@@ -48,6 +49,7 @@ class HttpSource:
         self._wanted = wanted
         self._clock = clock
         self._session = requests.Session()
+        self._session.trust_env = False  # a proxy or .netrc of the environment is not meant for a node's own parts
 
     def read(self) -> Reading:
         """Return what the source serves now; never raises."""
@@ -66,25 +68,32 @@ class HttpSource:
         self._session.close()
 
     def _fetch(self, deadline: float) -> bytes:
-        chunks = []
+        headers, body = self._headers(), bytearray()
         try:
             with self._session.get(
-                self._config.url, headers=self._headers(), timeout=self._config.timeout, stream=True
+                self._config.url, headers=headers, timeout=self._config.timeout, stream=True
             ) as response:
                 response.raise_for_status()
                 # read1 returns what has come, so that the deadline is looked at even when bytes drip
                 while chunk := response.raw.read1(_CHUNK, decode_content=True):
-                    chunks.append(chunk)
+                    body += chunk
                     if self._clock() > deadline:
                         raise SourceError(f"no complete answer within {self._config.timeout:g} s")
-        except (requests.RequestException, HTTPError, OSError) as error:
+                    if len(body) > _MOST_BYTES:
+                        raise SourceError(f"the answer is over {_MOST_BYTES >> 20} MiB; is this the right address?")
+        except (requests.RequestException, HTTPError, OSError, UnicodeError) as error:
             raise SourceError(str(error)) from error
-        return b"".join(chunks)
+        return bytes(body)
 
     def _headers(self) -> dict[str, str]:
-        if self._config.token_file is None:
+        file = self._config.token_file
+        if file is None:
             return _ACCEPT
-        return {**_ACCEPT, "Authorization": f"Bearer {self._config.token_file.read_text().strip()}"}
+        try:
+            token = file.read_text(encoding="ascii").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise SourceError(f"{file}: holds no readable token ({error})") from error
+        return {**_ACCEPT, "Authorization": f"Bearer {token}"}
 
     def _note(self, *, up: bool, reason: str = "") -> None:
         if up != self.up:

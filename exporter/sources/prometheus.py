@@ -29,10 +29,10 @@ def fetch_labelled(
     url: str, query: str, span: tuple[float, float], step: float, timeout: float
 ) -> list[tuple[dict[str, str], Series]]:
     """Return the labels and (timestamps, values) of each series of a range query over ``span``, as ``fetch_range``."""
-    client = PrometheusConnect(url=url, retry=Retry(total=1, backoff_factor=0.2), timeout=max(1, int(timeout)))
     found: dict[tuple[tuple[str, str], ...], list[list[object]]] = {}
     start, end = span
     try:
+        client = PrometheusConnect(url=url, retry=Retry(total=1, backoff_factor=0.2), timeout=max(1, int(timeout)))
         while start <= end:
             until = min(end, start + _MOST_POINTS * step)
             for series in client.custom_query_range(query, _time(start), _time(until), f"{step:g}s"):

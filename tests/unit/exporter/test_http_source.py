@@ -9,6 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from exporter.config import SourceConfig
+from exporter.sources import http
 from exporter.sources.exposition import parse
 from exporter.sources.http import HttpSource, newest
 
@@ -140,12 +141,22 @@ def test_an_answer_in_chunks_is_read(server: Server, open_source: Callable[..., 
         (_answer(b"<html>busy</html>"), "no metric family"),
         (_answer(b""), "no metric family"),
         (_answer(b"# TYPE a gauge\na what\n"), "cannot read the line"),
+        (_answer(b"# TYPE a gauge\na 1 " + b"9" * 400 + b"\n"), "cannot read the line"),
         (_answer(GOOD, status="500 Internal Server Error"), "500"),
         (_answer(GOOD[:30], length=len(GOOD)), "bytes read"),
         (lambda connection, _: connection.sendall(b"\x16\x03\x01nonsense\r\n\r\n"), ""),
         (lambda connection, _: None, ""),
     ],
-    ids=["an error page", "nothing", "garbage", "an error", "half an answer", "another protocol", "a closed door"],
+    ids=["a page", "nothing", "garbage", "no time", "an error", "half an answer", "another protocol", "a closed door"],
+        "an error page",
+        "nothing",
+        "garbage",
+        "no time",
+        "an error",
+        "half an answer",
+        "another protocol",
+        "a closed door",
+    ],
 )
 def test_a_bad_answer_counts_as_down_with_its_reason(
     server: Server, open_source: Callable[..., HttpSource], handler: Handler, reason: str
@@ -213,3 +224,38 @@ def test_a_missing_token_file_is_a_reason_for_being_down(
         assert source.read().samples is None
     assert "none" in logs[0]["reason"]
     assert server.requests == []
+
+
+@pytest.mark.parametrize("token", [b"\xff\xfe\x00", "t\u00f6ken \u2713".encode(), b"two\nlines"])
+def test_a_token_that_cannot_be_sent_is_a_reason_for_being_down(
+    server: Server, open_source: Callable[..., HttpSource], tmp_path: Path, token: bytes
+) -> None:
+    (tmp_path / "token").write_bytes(token)
+    source = open_source(server.url, token_file=tmp_path / "token")
+    assert (source.read().samples, source.errors) == (None, 1)
+    assert server.requests == []
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_an_answer_over_the_largest_size_is_refused_and_one_of_it_is_not(
+    server: Server, open_source: Callable[..., HttpSource], monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    monkeypatch.setattr(http, "_MOST_BYTES", len(GOOD))
+    server.handler = _answer(GOOD + b"\n" * more)
+    with capture_logs() as logs:
+        reading = open_source(server.url).read()
+    assert (reading.samples is None) == bool(more)
+    assert ("the answer is over" in str(logs)) == bool(more)
+
+
+def test_proxies_and_passwords_of_the_environment_are_not_for_sources(
+    server: Server, open_source: Callable[..., HttpSource], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login who password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    assert open_source(server.url).read().samples is not None
+    assert b"Authorization" not in server.requests[0]
