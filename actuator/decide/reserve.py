@@ -6,12 +6,14 @@ from actuator.model import Plan, Refusal, Step
 
 
 def plan(s: Situation) -> Plan | Refusal:
-    """Hold forecast times margin less the limit, within the ceiling; grow a reservation that is too small."""
+    """Hold forecast times margin less the limit, within the ceiling."""
     limit, forecast = s.limit, s.observation.forecast
     if limit is None:
         return refuse_for_good("unset_limit", f"the container has no {s.order.resource} limit to exceed")
     if s.memory.leak_raises and s.order.resource == "memory":
         return refuse_for_good("leaking", "the container leaks and had its one raise")
+    if s.memory.reservation is not None:
+        return refuse("already_reserved", f"{s.say(s.memory.reservation.amount)} are held already")
     if forecast is None:
         return refuse("no_forecast", f"no trusted forecast of {s.order.resource}")
     if forecast <= limit * s.limits.reserve_threshold:
@@ -21,10 +23,7 @@ def plan(s: Situation) -> Plan | Refusal:
     return target if isinstance(target, Refusal) else _hold(s, target - limit)
 
 
-def _hold(s: Situation, amount: float) -> Plan | Refusal:
-    held = s.memory.reservation.amount if s.memory.reservation else None
-    if held is not None and amount <= held * (1 + s.limits.min_change):
-        return refuse("already_reserved", f"{s.say(held)} are held already; {s.say(amount)} would be enough")
+def _hold(s: Situation, amount: float) -> Plan:
     due = max(s.observation.forecast_due_at or s.now, s.now)
-    step = Step("reserve", s.order.resource, held, amount, expires_at=due + s.limits.reservation_ttl, due_at=due)
+    step = Step("reserve", s.order.resource, None, amount, expires_at=due + s.limits.reservation_ttl, due_at=due)
     return Plan((step,), f"hold {s.say(amount)} for a demand due in {due - s.now:.0f} s")

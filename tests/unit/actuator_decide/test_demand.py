@@ -43,10 +43,8 @@ def test_without_a_forecast_of_the_node_nothing_is_reserved(case: Any) -> None:
     assert case(Intent.RESERVE).seen(node_forecast=None).refusal() == "node_unknown"
 
 
-def test_a_reservation_grows_with_the_forecast_but_is_not_made_twice(case: Any) -> None:
-    assert case(Intent.RESERVE).holding(0.54).refusal() == "already_reserved"
-    (step,) = case(Intent.RESERVE).holding(0.3).plan().steps
-    assert (step.before, step.after) == (0.3, pytest.approx(0.54))
+def test_a_reservation_is_not_made_twice(case: Any) -> None:
+    assert case(Intent.RESERVE).holding(0.3).refusal() == "already_reserved"
 
 
 def test_activate_raises_by_what_is_held_and_then_drops_the_reservation(case: Any) -> None:
@@ -119,11 +117,16 @@ def test_release_drops_what_was_due_and_did_not_come(case: Any) -> None:
     assert step == Step("release", "cpu", 0.5, None)
 
 
-def test_release_waits_for_the_time_the_demand_and_the_forecast(case: Any) -> None:
+def test_release_gives_up_what_was_due_and_did_not_come_though_more_is_forecast(case: Any) -> None:
+    assert case(Intent.RELEASE).holding(0.5, due_in=-1).seen(forecast=1.4).plan()
+    (step,) = case(Intent.RESERVE).seen(forecast=1.4).plan().steps
+    assert step.due_at == NOW + 300
+
+
+def test_release_waits_for_the_time_and_gives_way_to_the_demand(case: Any) -> None:
     assert case(Intent.RELEASE).refusal() == "no_reservation"
     assert case(Intent.RELEASE).holding(0.5, due_in=1).refusal() == "not_due"
     assert case(Intent.RELEASE).holding(0.5, due_in=-1).seen(usage=0.9).refusal() == "demand_shows"
-    assert case(Intent.RELEASE).holding(0.5, due_in=-1).seen(forecast=1.2).refusal() == "still_forecast"
 
 
 def test_release_goes_on_where_the_owner_took_the_limit_away(case: Any) -> None:
