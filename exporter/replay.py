@@ -16,6 +16,8 @@ from exporter.sources.replay import read_recording, steps
 
 HEADER = ["timestamp", "container", "score", "label", "value", "alarm"]
 _COLUMNS = 240
+_LONGEST_GAP = 86_400
+"""Steps in a row without a sample, a day of seconds: more means that a timestamp is wrong."""
 _PLAIN = {
     "cpp_cpu_burst_ratio": "cpu_burst",
     "cpp_memory_leak_ratio": "memory_leak",
@@ -33,8 +35,10 @@ def run_replay(config: Config, recording: Path, output: Path, step: float, learn
         with output.open("w", newline="") as file:
             writer = csv.writer(file, lineterminator="\n")
             writer.writerow(HEADER)
-            for now, samples in steps(read_recording(recording), step):
+            for now, samples in steps(read_recording(recording, _LONGEST_GAP * step), step):
                 snapshot, scores = cycle.learn(Readings(samples, samples), now)
+                if snapshot.dropped:
+                    raise RecordingError(_too_many(recording, config))
                 writer.writerows(_rows(now, snapshot.identities, scores, config.assess.thresholds))
                 count += 1
     except (RecordingError, OSError) as error:
@@ -46,13 +50,19 @@ def run_replay(config: Config, recording: Path, output: Path, step: float, learn
 
 def _config(config: Config, step: float, learn: float) -> Config:
     """Return ``config`` at the recording's step, with as many columns of past as a live exporter has."""
+    coarse = max(step, config.forecast.step)
     changed = {
         "interval": step,
-        "history": config.history.model_copy(update={"window": _COLUMNS * step}),
-        "forecast": config.forecast.model_copy(update={"step": max(step, config.forecast.step)}),
+        "history": config.history.model_copy(update={"window": _COLUMNS * step, "forecast_window": 2 * coarse}),
+        "forecast": config.forecast.model_copy(update={"step": coarse}),
         "assess": config.assess.model_copy(update={"learn": learn}),
     }
     return config.model_copy(update=changed)
+
+
+def _too_many(recording: Path, config: Config) -> str:
+    most = config.history.max_containers
+    return f"{recording}: holds over {most} containers; raise history.max_containers in a --config.file"
 
 
 def _rows(

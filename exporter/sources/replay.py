@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +14,8 @@ from exporter.sources.families import CONNECTIONS, SYSCALLS
 from exporter.sources.files import RecordingError, opened
 
 HEADER = ["timestamp", "container", "metric", "label", "value"]
+_LATEST = 1e11
+"""Epoch seconds, the year 5138; milliseconds since the epoch are beyond it."""
 _LABEL_NAMES = {SYSCALLS: "syscall", CONNECTIONS: "protocol"}
 
 
@@ -27,26 +30,34 @@ class Row:
     value: float
 
 
-def read_recording(path: Path) -> Iterator[Row]:
-    """Yield the rows of a CSV file (.gz and .xz too), in the order of time; raise RecordingError."""
+def read_recording(path: Path, longest_gap: float) -> Iterator[Row]:
+    """Yield the rows of a CSV file (.gz and .xz too), in the order of time.
+
+    Raise RecordingError, also for a gap of over ``longest_gap`` seconds between two of them: some timestamp is wrong.
+    """
     with opened(path) as file:
-        yield from _rows(path, csv.reader(file))
+        yield from _rows(path, csv.reader(file), longest_gap)
 
 
-def _rows(path: Path, lines: Iterator[list[str]]) -> Iterator[Row]:
+def _rows(path: Path, lines: Iterator[list[str]], longest_gap: float) -> Iterator[Row]:
     header = next(lines, [])
     if header != HEADER:
         raise RecordingError(f"{path}: line 1: columns are {','.join(header)!r}; write {','.join(HEADER)}")
-    before = -np.inf
+    before = math.nan
     for number, cells in enumerate(lines, 2):
         try:
             row = Row(float(cells[0]), cells[1], cells[2], cells[3], float(cells[4]))
         except (ValueError, IndexError) as error:
             raise RecordingError(f"{path}: line {number}: {','.join(cells)!r} is no sample ({error})") from error
-        if not np.isfinite(row.timestamp):
+        if not abs(row.timestamp) < _LATEST:
             raise RecordingError(f"{path}: line {number}: {cells[0]!r} is no time; write epoch seconds")
         if row.timestamp < before:
             raise RecordingError(f"{path}: line {number}: goes back in time; sort the file by timestamp")
+        if row.timestamp - before > longest_gap:
+            raise RecordingError(
+                f"{path}: line {number}: comes {row.timestamp - before:.0f} s after the line before; "
+                "mend its timestamp, or choose a longer --step"
+            )
         before = row.timestamp
         yield row
 

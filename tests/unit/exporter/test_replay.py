@@ -86,7 +86,7 @@ def test_compressed_recordings_are_read(tmp_path: Path, opener: Callable[..., ob
     suffix = {gzip.open: "gz", lzma.open: "xz"}[opener]
     packed = tmp_path / f"in.csv.{suffix}"
     packed.write_bytes((gzip if suffix == "gz" else lzma).compress(_recording(3).encode()))
-    assert len(list(read_recording(packed))) == 15
+    assert len(list(read_recording(packed, 60.0))) == 15
 
 
 @pytest.mark.parametrize(
@@ -98,9 +98,21 @@ def test_compressed_recordings_are_read(tmp_path: Path, opener: Callable[..., ob
         (f"{COLUMNS}\n1,web,{CPU},,many\n", "line 2: "),
         (f"{COLUMNS}\n1,web\n", "line 2: "),
         (f"{COLUMNS}\nnan,web,{CPU},,5\n", "line 2: "),
+        (f"{COLUMNS}\n{START}000,web,{CPU},,5\n", "line 2: '1800000000000' is no time; write epoch seconds"),
+        (f"{COLUMNS}\n0,web,{CPU},,5\n1.7e9,web,{CPU},,6\n", "line 3: comes 1700000000 s after the line before"),
         (f"{COLUMNS}\n5,web,{CPU},,5\n4,web,{CPU},,5\n", "line 3: goes back in time; sort"),
     ],
-    ids=["empty", "other columns", "no time", "no number", "too few cells", "a time that is none", "out of order"],
+    ids=[
+        "empty",
+        "other columns",
+        "no time",
+        "no number",
+        "too few cells",
+        "no time at all",
+        "milliseconds",
+        "a jump",
+        "out of order",
+    ],
 )
 def test_a_bad_recording_gets_one_line_with_its_place_and_exit_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str, reason: str
@@ -155,3 +167,27 @@ def test_names_with_quotes_are_written_as_labels_and_read_back() -> None:
     ((_, samples),) = steps([Row(1.0, 'a"b\\c', CPU, "", 1.0)], 1.0)
     assert parse_labels(samples[CPU].keys[0])["name"] == 'a"b\\c'
     assert not math.isnan(samples[CPU].timestamps[0])
+
+
+def test_a_gap_within_bounds_is_scored_step_by_step(tmp_path: Path) -> None:
+    text = f"{COLUMNS}\n{START},web,{CPU},,1\n{START + 500},web,{CPU},,2\n"
+    _, rows = _replay(tmp_path, text, "--step", "5s")
+    assert len({row["timestamp"] for row in rows}) == 101
+
+
+def test_a_jump_that_a_longer_step_bridges_is_scored(tmp_path: Path) -> None:
+    text = f"{COLUMNS}\n{START},web,{CPU},,1\n{START + 10 * 86_400},web,{CPU},,2\n"
+    assert _replay(tmp_path, text, "--step", "1s")[0] == 2
+    assert len({row["timestamp"] for row in _replay(tmp_path, text, "--step", "2d")[1]}) == 6
+
+
+@pytest.mark.parametrize(("most", "code"), [(2, 0), (1, 2)])
+def test_more_containers_than_there_is_room_for_are_refused_and_not_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], most: int, code: int
+) -> None:
+    config = tmp_path / "exporter.yml"
+    config.write_text(f"history: {{max_containers: {most}}}\n")
+    assert _replay(tmp_path, _recording(3), "--config.file", str(config))[0] == code
+    error = capsys.readouterr().err
+    assert ("holds over 1 containers; raise history.max_containers" in error) == bool(code)
+    assert error.count("\n") == bool(code)
