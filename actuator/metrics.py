@@ -53,7 +53,10 @@ class LedgerCollector(Collector):
         except LedgerError:
             families = []
         yield from families
-        yield _gauge("cpp_ledger_up", "Whether the ledger can be read, 0 or 1.", float(bool(families)))
+        up = bool(families) and self._ledger.writable
+        yield _gauge(
+            "cpp_ledger_up", "Whether the ledger can be read and the last change is on disk, 0 or 1.", float(up)
+        )
         yield _gauge("cpp_dry_run", "Whether plans are only recorded, 0 or 1.", float(self._dry_run))
 
     def _effects(self) -> Iterator[Metric]:

@@ -20,6 +20,8 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.writable = True
+        """Whether the last write that had something to write is on disk."""
         self._lock = threading.RLock()
         try:
             self._connection = sqlite3.connect(
@@ -40,6 +42,7 @@ class Database:
         with self._lock:
             try:
                 self._require_same_file()
+                before = self._connection.total_changes
                 self._connection.execute("BEGIN IMMEDIATE")
                 try:
                     yield self._connection
@@ -47,7 +50,13 @@ class Database:
                 except BaseException:
                     self._roll_back()
                     raise
+                # A transaction that changes nothing succeeds on a full disk as well.
+                self.writable = self.writable or self._connection.total_changes > before
+            except LedgerError:
+                self.writable = False
+                raise
             except sqlite3.Error as error:
+                self.writable = False
                 raise LedgerError(f"{self.path}: {error}") from error
 
     @contextmanager

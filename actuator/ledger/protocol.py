@@ -22,6 +22,10 @@ from actuator.records import Delivery, Held, Origin, Reading, StepRecord, Thrott
 class Ledger(Protocol):
     """Each writing method is one transaction that is durable when it returns. Times are epoch seconds."""
 
+    @property
+    def writable(self) -> bool:
+        """Return whether the last change is on disk."""
+
     def record_delivery(self, delivery: Delivery, readings: Sequence[Reading], at: float) -> None:
         """Record a delivery and the orders that it opens, refreshes, resolves or is refused as."""
 

@@ -32,6 +32,11 @@ class SqliteLedger:
         self._database = Database(path)
         self._write, self._read = self._database.write, self._database.read
 
+    @property
+    def writable(self) -> bool:
+        """See Ledger."""
+        return self._database.writable
+
     def record_delivery(self, delivery: Delivery, readings: Sequence[Reading], at: float) -> None:
         """See Ledger."""
         with self._write() as connection:

@@ -35,6 +35,22 @@ def test_a_ledger_that_cannot_be_read_is_said_and_does_not_break_the_scrape(worl
     assert "cpp_ledger_up 0.0" in world.metrics()
 
 
+def test_a_ledger_that_can_be_read_and_not_written_is_not_up_until_a_change_is_on_disk(
+    world: Any, make_alert: Any
+) -> None:
+    database = world.service.ledger._database._connection
+    pages = database.execute("PRAGMA page_count").fetchone()[0]
+    database.execute(f"PRAGMA max_page_count = {pages}")
+    large = {"description": "x" * 200_000}
+    assert world.post(make_alert(annotations=large)) == 503
+    world.work()
+    assert "cpp_ledger_up 0.0" in world.metrics()
+    database.execute("PRAGMA max_page_count = 1000000")
+    world.work()
+    assert world.post(make_alert(annotations=large)) == 202
+    assert "cpp_ledger_up 1.0" in world.metrics()
+
+
 def test_openmetrics_is_served_to_who_asks_for_it(world: Any) -> None:
     answer = world.service.app.test_client().get("/metrics", headers={"Accept": "application/openmetrics-text"})
     assert answer.get_data(as_text=True).endswith("# EOF\n")
