@@ -34,7 +34,7 @@ _NOW = (
 _ALLOCATION = (
     Metric("cpp_cpu_limit_cores", "cores", "CPU limit in force; absent where unset"),
     Metric("cpp_memory_limit_bytes", "bytes", "Memory limit in force; absent where unset"),
-    Metric("cpp_cpu_request_cores", "cores", "CPU request; absent where the platform has none"),
+    Metric("cpp_cpu_request_cores", "cores", "CPU request on Kubernetes; absent elsewhere"),
     Metric("cpp_memory_request_bytes", "bytes", "Memory request or soft limit; absent where unset"),
     Metric("cpp_cpu_throttled_ratio", "ratio", "Share of CFS periods in which the container was throttled"),
     Metric("cpp_oom_kills_total", "kills", "Processes killed for want of memory", kind="counter"),
@@ -140,7 +140,13 @@ _SELF = (
     Metric("cpp_cycle_cpu_seconds_total", "seconds", "CPU time of all cycles", (), "counter"),
     Metric("cpp_containers", "containers", "Containers followed", ()),
     Metric("cpp_series", "series", "Series served about containers", ()),
-    Metric("cpp_dropped_series_total", "series", "Series left out to keep within bounds", ("source",), "counter"),
+    Metric(
+        "cpp_dropped_series_total",
+        "times",
+        "Times that a series or a container was left out to keep within bounds, counted anew each cycle",
+        ("source",),
+        "counter",
+    ),
 )
 
 CATALOGUE: Final[tuple[Metric, ...]] = (
