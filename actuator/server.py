@@ -9,14 +9,17 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import structlog
 import waitress
 from flask import Flask
 
+from actuator.config import ConfigError
 from actuator.tls import TlsFront
 from actuator.webconfig import TlsConfig, tls_context
 
 _READ_OUT = 16
 _SETTINGS = {"threads": 8, "channel_timeout": 60, "ident": None, "clear_untrusted_proxy_headers": True}
+_log = structlog.get_logger(__name__)
 
 
 class AddressError(Exception):
@@ -69,17 +72,34 @@ def serving(
             server.close()
 
 
-def tls_source(web_config: Path, config: TlsConfig) -> Callable[[], ssl.SSLContext]:
-    """Return a function that gives the context, made anew when the certificate or the key has changed."""
-    files = (web_config.parent / config.cert_file, web_config.parent / config.key_file)
-    cached: dict[tuple[int, ...], ssl.SSLContext] = {}
+class TlsSource:
+    """Gives the context of the certificate and key as they are on disk; raises ConfigError where the first is unfit.
 
-    def context() -> ssl.SSLContext:
-        state = tuple(file.stat().st_mtime_ns for file in files)
-        if state not in cached:
-            fresh = tls_context(web_config, config)
-            cached.clear()
-            cached[state] = fresh
-        return cached[state]
+    One is renewed before the other: until they fit again, connections get the context from before.
+    """
 
-    return context
+    def __init__(self, web_config: Path, config: TlsConfig) -> None:
+        self._web_config, self._config, self._lock = web_config, config, threading.Lock()
+        self._files = (web_config.parent / config.cert_file, web_config.parent / config.key_file)
+        self._told = ""
+        self._state = self._look()
+        self._context = tls_context(web_config, config)
+
+    def __call__(self) -> ssl.SSLContext:
+        """Return the context for a new connection."""
+        with self._lock:
+            try:
+                self._renew()
+            except (ConfigError, OSError) as error:
+                if str(error) != self._told:
+                    self._told = str(error)
+                    _log.error("certificate not renewed", error=self._told)
+            return self._context
+
+    def _renew(self) -> None:
+        state = self._look()
+        if state != self._state:
+            self._context, self._state, self._told = tls_context(self._web_config, self._config), state, ""
+
+    def _look(self) -> tuple[int, ...]:
+        return tuple(file.stat().st_mtime_ns for file in self._files)

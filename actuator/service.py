@@ -23,7 +23,7 @@ from actuator.metrics import LedgerCollector, Meters
 from actuator.platforms.protocol import Platform
 from actuator.recovery import Recovery
 from actuator.seams import Executor, Observer
-from actuator.server import serving, tls_source
+from actuator.server import TlsSource, serving
 from actuator.truth import Truth
 from actuator.webconfig import WebConfig
 from actuator.webhook import Desk, create_app
@@ -78,7 +78,7 @@ def run(
     """Serve and work until SIGTERM or SIGINT; the step in hand is finished first. Raises LedgerError."""
     path, web_config = web
     users = BasicUsers(web_config.basic_auth_users) if web_config.basic_auth_users else None
-    tls = tls_source(path, web_config.tls_server_config) if path and web_config.tls_server_config else None
+    tls = TlsSource(path, web_config.tls_server_config) if path and web_config.tls_server_config else None
     with hold_alone(config.ledger.path):
         service, stopped = build(config, outside, users, clock), threading.Event()
         _on_signal(stopped)

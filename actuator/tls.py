@@ -4,6 +4,7 @@ import select
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +15,7 @@ _CONNECTIONS = 64
 _HANDSHAKE_SECONDS = 10.0
 _IDLE_SECONDS = 120.0
 _CHUNK = 65_536
+_PAUSE = 0.2
 _log = structlog.get_logger(__name__)
 
 
@@ -30,8 +32,13 @@ class TlsFront:
             self._slots.acquire()
             try:
                 raw, _ = self._listener.accept()
-            except OSError:
-                return
+            except OSError as error:  # too many open files, or a peer that left before its turn
+                self._slots.release()
+                if self._listener.fileno() < 0:
+                    return
+                _log.warning("connection not accepted", error=str(error))
+                time.sleep(_PAUSE)
+                continue
             threading.Thread(target=self._serve, args=(raw,), daemon=True).start()
 
     def _serve(self, raw: socket.socket) -> None:

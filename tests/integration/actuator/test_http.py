@@ -130,6 +130,25 @@ def test_a_renewed_certificate_is_shown_without_a_restart(start_tls: Any, certif
     assert shown.strip() == certificate.read_text().strip() != old.strip()
 
 
+def test_a_certificate_renewed_before_its_key_leaves_the_old_one_in_use(start_tls: Any, certificate: Path) -> None:
+    actuator = start_tls()
+    assert actuator.request("GET", "/").status_code == 200
+    old, key = certificate.read_text(), certificate.with_name("key.pem")
+    trusted, new_key = certificate.with_name("old.pem"), certificate.with_name("new-key.pem")
+    trusted.write_text(old)
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-keyout", str(new_key)]
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    command = ["openssl", "req", "-x509", "-days", "2", *curve, "-out", str(certificate), *subject]
+    subprocess.run(command, check=True, capture_output=True)
+    port = int(actuator.url.rpartition(":")[2])
+    for _ in range(2):
+        shown = ssl.get_server_certificate(("localhost", port), ca_certs=str(trusted))
+        assert shown.strip() == old.strip()
+    new_key.replace(key)
+    shown = ssl.get_server_certificate(("localhost", port), ca_certs=str(certificate))
+    assert shown.strip() == certificate.read_text().strip()
+
+
 def test_with_users_every_request_needs_one_or_the_token(start: Any, tmp_path: Path) -> None:
     hashed = bcrypt.hashpw(b"right", bcrypt.gensalt(rounds=4)).decode()
     (tmp_path / "web.yml").write_text(yaml.safe_dump({"basic_auth_users": {"prometheus": hashed}}))
