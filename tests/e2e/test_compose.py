@@ -1,5 +1,6 @@
 import json
 import os
+import re
 import subprocess
 import time
 from collections.abc import Iterator
@@ -10,14 +11,17 @@ import pytest
 import requests
 import yaml
 
-from deploy.demo.containers import docker
-from deploy.setup.base_image import build_shipped, ensure_program_image
+from deploy.demo.containers import docker, inspect
+from deploy.setup.base_image import build_shipped, ensure_debian_image, ensure_program_image
 from deploy.setup.stamps import ROOT
 
 COMPOSE = ROOT / "deploy/compose"
 SHIPPED = ROOT / "rules"
 PROJECT = f"cpp-test-compose-{os.getpid()}"
 OWN_PARTS = ("cadvisor", "probe", "exporter", "actuator")
+# Grafana is in no Debian release, so it can be checked but not started where there is no registry.
+STARTED = (*OWN_PARTS, "prometheus", "alertmanager")
+TOKEN = "a-secret-of-this-test"
 
 
 def load(path: Path) -> Any:
@@ -25,9 +29,18 @@ def load(path: Path) -> Any:
 
 
 def compose(environment: dict[str, str], *arguments: str) -> str:
-    command = ["docker-compose", "--project-name", PROJECT, "--file", COMPOSE / "compose.yml", *arguments]
+    """Debian's Compose 1.29 is older than ``cgroup:``, and by its old API has what that asks for."""
+    document = load(COMPOSE / "compose.yml")
+    assert document["services"]["actuator"].pop("cgroup") == "host"
     done = subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, **environment}, timeout=240, check=False
+        ["docker-compose", "--project-name", PROJECT, "--file", "-", *arguments],
+        cwd=COMPOSE,
+        input=yaml.safe_dump(document),
+        capture_output=True,
+        text=True,
+        env={**os.environ, **environment},
+        timeout=240,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-4000:]
     return done.stdout
@@ -36,7 +49,7 @@ def compose(environment: dict[str, str], *arguments: str) -> str:
 def secret(folder: Path) -> Path:
     """Shared as the compose file says: Alertmanager's user owns it, the actuator's group reads it."""
     path = folder / "token"
-    path.write_text("a-secret-of-this-test")
+    path.write_text(TOKEN)
     path.chmod(0o640)
     os.chown(path, 65534, 65532)
     return path
@@ -51,10 +64,11 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         "ALERTMANAGER_IMAGE": ensure_program_image("cpp-test/alertmanager", "prometheus-alertmanager"),
         "PROMETHEUS_PORT": "0",
         "ALERTMANAGER_PORT": "0",
+        "ACTUATOR_PORT": "0",
         **{f"CPP_{part.upper()}_IMAGE": build_shipped(part) for part in OWN_PARTS},
     }
     try:
-        compose(environment, "up", "--detach", "--no-build")
+        compose(environment, "up", "--detach", "--no-build", *STARTED)
         yield environment
     finally:
         logs = compose(environment, "logs", "--no-color", "--tail=40")
@@ -62,8 +76,34 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]
         compose(environment, "down", "--volumes")
 
 
+@pytest.fixture
+def limited(running: dict[str, str]) -> Iterator[str]:
+    """The id of a container with a CPU limit, which is none of the system's own."""
+    options = ("--detach", "--rm", "--network=none", "--name", f"{PROJECT}-limited", "--cpus=0.5")
+    yield docker("run", *options, ensure_debian_image(), "sleep", "300").strip()
+    docker("rm", "--force", f"{PROJECT}-limited")
+
+
 def published(part: str, port: int) -> str:
     return "http://" + docker("port", f"{PROJECT}_{part}_1", str(port)).split()[0]
+
+
+def deliver(**labels: str) -> None:
+    """Post one firing alert as Alertmanager does."""
+    alert = {"status": "firing", "labels": labels, "annotations": {}, "startsAt": "2026-01-01T00:00:00Z"}
+    answer = requests.post(
+        f"{published('actuator', 17902)}/alerts",
+        json={"version": "4", "status": "firing", "receiver": "cpp-actuator", "alerts": [alert]},
+        headers={"Authorization": f"Bearer {TOKEN}"},
+        timeout=5,
+    )
+    assert answer.status_code == 202, answer.text
+
+
+def verdicts_on(container_id: str) -> set[str]:
+    actions = requests.get(f"{published('actuator', 17902)}/actions", timeout=5).json()["actions"]
+    mine = [action for action in actions if action["target"]["container_id"] == container_id]
+    return {decision["code"] for action in mine for decision in action["decisions"]}
 
 
 def query(expression: str) -> list[dict[str, Any]]:
@@ -137,3 +177,41 @@ def test_both_sources_of_the_exporter_are_up(running: dict[str, str]) -> None:
 
 def test_the_watchdog_reaches_the_actuator_through_alertmanager(running: dict[str, str]) -> None:
     eventually("time() - cpp_watchdog_last_timestamp_seconds < 120", timeout=150)
+
+
+def test_the_actuator_finds_the_limit_of_a_running_container_in_the_kernel(limited: str) -> None:
+    name = f"{PROJECT}-limited"
+    eventually('up{job="cpp-actuator"} == 1')
+    deliver(alertname="CppWatchdog", cluster="local", severity="none")
+    deliver(
+        alertname="CppTest", cluster="local", intent="activate", resource="cpu", container=name, container_id=limited
+    )
+    deadline = time.monotonic() + 30
+    while not (verdicts := verdicts_on(limited)):
+        assert time.monotonic() < deadline, "the actuator said nothing of the order"
+        time.sleep(0.2)
+    # Asked only of a container whose limit was read; where it cannot be, the order ends before.
+    assert verdicts == {"start_up"}
+
+
+def test_the_actuator_sees_the_cgroups_of_the_host(running: dict[str, str]) -> None:
+    settings = inspect(f"{PROJECT}_actuator_1")["HostConfig"]
+    assert (settings["PidMode"], settings["CgroupnsMode"]) == ("host", "host")
+
+
+def test_the_guides_commands_work_in_the_actuators_container(running: dict[str, str]) -> None:
+    guide = (ROOT / "docs/install.md").read_text()
+    commands = [command.split() for command in re.findall(r"docker compose exec actuator (.+)", guide)]
+    assert [command[1] for command in commands] == ["history", "restore"]
+    for command in commands:
+        docker("exec", f"{PROJECT}_actuator_1", *command)
+
+
+def test_grafana_shows_the_shipped_dashboards_from_the_prometheus_of_the_compose_file() -> None:
+    grafana = load(COMPOSE / "compose.yml")["services"]["grafana"]
+    mounts = dict(volume.split(":")[:2] for volume in grafana["volumes"])
+    provider = load(ROOT / "grafana/provisioning/dashboards/cpp.yml")["providers"][0]
+    assert mounts["../../grafana/dashboards"] == provider["options"]["path"]
+    source = load(ROOT / "grafana/provisioning/datasources/prometheus.yml")["datasources"][0]
+    assert source["url"] == "${PROMETHEUS_URL}"
+    assert grafana["environment"]["PROMETHEUS_URL"] == "http://prometheus:9090"
