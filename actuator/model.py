@@ -122,6 +122,7 @@ class Observation:
     history_seconds: float = 0.0
     throttled_ratio: float = 0.0
     oom_kills_last_day: float = 0.0
+    """Seen to happen within the day; extrapolated, so no whole number."""
     exhaustion_seconds: float | None = None
     node_capacity: float | None = None
     node_forecast: float | None = None

@@ -88,7 +88,8 @@ def _everything(order: Order) -> str:
         "stored": f"max(timestamp({usage}))",
         "peak": f"max(max_over_time({usage}[1d]))",
         "first": f"min(min_over_time(timestamp({usage})[1d:1m]))",
-        "oom": f"max(max_over_time({oom}[1d])) - (min({oom} offset 1d) or vector(0))",
+        # A counter first seen at 3 says nothing of when those three were killed.
+        "oom": f"max(increase({oom}[1d]))",
     }
     # One selector for all of the container's series: ``or`` ignores names, so of two it would drop the second's.
     more = f"cpp_{resource}_(forecast|limit)_{unit}|cpp_cpu_throttled_ratio|cpp_memory_exhaustion_seconds"
@@ -127,7 +128,7 @@ def _observation(samples: list[Sample], resource: str, firing: bool, at: float, 
         peak=_asked(samples, "peak"),
         history_seconds=0.0 if first is None else at - first,
         throttled_ratio=_highest(samples, "cpp_cpu_throttled_ratio") or 0.0,
-        oom_kills_last_day=max(_asked(samples, "oom") or 0.0, 0.0),
+        oom_kills_last_day=_asked(samples, "oom") or 0.0,
         exhaustion_seconds=_highest(samples, "cpp_memory_exhaustion_seconds"),
         node_capacity=_highest(samples, f"cpp_node_{resource}_capacity_{unit}"),
         node_forecast=_highest(samples, f"cpp_node_{resource}_forecast_{unit}", level="0.9"),

@@ -36,7 +36,7 @@ def labels_of(target: Target, more: str = "") -> str:
 
 
 def series(now: float) -> dict[str, dict[str, float]]:
-    """By family: of each series the value at the end; usage peaks at 0.9 cores two hours before."""
+    """By family: of each series the value at the end; two hours before, usage peaks at 0.9 cores and kills begin."""
     return {
         "cpp_cpu_usage_cores": {labels_of(WEB): 0.4, labels_of(OTHER): 0.1},
         "cpp_memory_working_set_bytes": {labels_of(WEB): 50 * MIB, labels_of(OTHER): MIB},
@@ -52,7 +52,7 @@ def series(now: float) -> dict[str, dict[str, float]]:
         },
         "cpp_forecast_trusted": {labels_of(t, 'resource="cpu"'): 1 for t in (WEB, OTHER)},
         "cpp_cpu_throttled_ratio": {labels_of(WEB): 0.25},
-        "cpp_oom_kills_total": {labels_of(WEB): 3},
+        "cpp_oom_kills_total": {labels_of(WEB): 3, labels_of(OTHER): 2},
         "cpp_memory_exhaustion_seconds": {labels_of(WEB): 900},
         "cpp_interference_caused_ratio": {labels_of(WEB, 'resource="cpu",victim="other"'): 0.9},
         "cpp_alarm_threshold_ratio": {'{score="interference_caused"}': 0.5},
@@ -76,6 +76,8 @@ def exposition(now: float) -> str:
         for labels, value in values.items():
             for ago in range(HISTORY, -1, -60):
                 then = 0.9 if family == "cpp_cpu_usage_cores" and ago == 7200 else value
+                if family == "cpp_oom_kills_total" and value == 3 and ago > 7200:
+                    then = 0.0
                 lines.append(f"{family}{labels} {then} {now - ago:.3f}")
     return "\n".join([*lines, "# EOF", ""])
 
@@ -134,11 +136,17 @@ def test_everything_known_of_the_container_is_observed(prometheus: Prometheus) -
     assert seen.problem == ""
     assert (seen.usage, seen.forecast, seen.forecast_top, seen.peak) == (0.4, 0.8, 1.1, 0.9)
     assert (seen.node_capacity, seen.node_forecast) == (8, 4)
-    assert (seen.throttled_ratio, seen.oom_kills_last_day, seen.exhaustion_seconds) == (0.25, 3, 900)
+    assert (seen.throttled_ratio, seen.exhaustion_seconds) == (0.25, 900)
+    assert seen.oom_kills_last_day == pytest.approx(3, rel=0.1)
     assert seen.history_seconds == pytest.approx(HISTORY, abs=90)
     assert seen.sample_age == pytest.approx(max(seen.at - prometheus.now, 7), abs=0.01)
     assert seen.fresh_within == 30
     assert seen.forecast_due_at == pytest.approx(prometheus.now - 7 + 300, abs=0.01)
+
+
+def test_kills_that_nobody_saw_happen_are_no_evidence(prometheus: Prometheus) -> None:
+    seen = observer(prometheus).observe(order(OTHER, "CppActivateMemory", "memory", Intent.ACTIVATE), time.time())
+    assert seen.oom_kills_last_day == 0
 
 
 def test_memory_is_observed_in_bytes(prometheus: Prometheus) -> None:
