@@ -24,7 +24,7 @@ class PrometheusConfig(_Section):
     url: str = "http://127.0.0.1:9090"
     """Address of Prometheus."""
     scrape_interval: Duration = 15.0
-    """Its scrape interval; a sample older than two of them is no fresh truth."""
+    """Its scrape interval; each link from a container to Prometheus may be two of them old."""
     timeout: Duration = 5.0
     """How long one query may take."""
 

@@ -105,9 +105,9 @@ class Observation:
     firing: bool
     """Whether the alert rule's expression holds for this container now."""
     sample_age: float
-    """Seconds since its newest sample; infinite without one."""
+    """Seconds that the slower link from the container to Prometheus takes; infinite without a sample."""
     fresh_within: float = 30.0
-    """Samples older than this, two scrape intervals, are no truth to act on."""
+    """A link slower than this, two scrape intervals, gives no truth to act on."""
     problem: str = ""
     """Why Prometheus could not be asked, and then nothing else here means anything; empty where it answered."""
     usage: float | None = None
