@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from actuator.carry import Carrier
 from actuator.decide import restore
 from actuator.decide.limits import Limits
+from actuator.decide.undo import held_up
 from actuator.ledger.protocol import Ledger
 from actuator.model import Allocation, Refusal, StepState, Target
 from actuator.platforms.errors import PlatformError
@@ -57,10 +58,13 @@ class Restorer:
             return "was never changed", True
         verdict = restore(owner, allocation, self._limits)
         if isinstance(verdict, Refusal):
-            return verdict.detail, True
+            return verdict.detail, verdict.reason == "nothing_to_restore"
         order_id = self._ledger.open_restore(target, at)
         self._carrier.carry_out(self._ledger.record_plan(order_id, target, verdict, Origin.RESTORE, at))
-        return self._result(order_id)
+        said, done = self._result(order_id)
+        memory = [step.after for step in verdict.steps if step.resource == "memory"] or [allocation.memory_limit]
+        short = held_up(owner, memory[-1])
+        return f"{said}; {short}" if short else said, done and not short
 
     def _result(self, order_id: int) -> tuple[str, bool]:
         action = self._ledger.action(order_id) or {"decisions": []}

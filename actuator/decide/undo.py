@@ -24,6 +24,16 @@ def restore(owner: OwnerLimits, allocation: Allocation, limits: Limits) -> Plan 
         after = max(owner.memory_limit, allocation.memory_usage * limits.memory_floor)
         if not same_limit("memory", allocation.memory_limit, after):
             steps.append(Step("set_limit", "memory", allocation.memory_limit, after))
+    if not steps and (why := held_up(owner, allocation.memory_limit)):
+        return refuse("memory_in_use", why)
     if not steps:
         return refuse("nothing_to_restore", "the owner's limits are in force")
     return Plan(tuple(steps), "restore what the owner had set")
+
+
+def held_up(owner: OwnerLimits, memory_limit: float | None) -> str:
+    """Return why a memory limit is not the owner's after a restore; empty where it is."""
+    if owner.memory_limit is None or memory_limit is None or same_limit("memory", memory_limit, owner.memory_limit):
+        return ""
+    wanted = f"what is in use forbids the owner's {owner.memory_limit:.0f}"
+    return f"the memory limit stays at {memory_limit:.0f} bytes: {wanted}"

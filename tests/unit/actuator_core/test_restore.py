@@ -8,6 +8,8 @@ from actuator.carry import Carrier
 from actuator.execute import Executor
 from actuator.restore import Restorer, touched
 
+GIB = 2**30
+
 
 @pytest.fixture
 def restorer(world: Any) -> Any:
@@ -65,3 +67,31 @@ def test_the_cooldown_holds_after_a_restore(world: Any, make_alert: Any, restore
     restorer.restore(touched(world.service.ledger, None))
     world.work()
     assert world.kernel.limits["web", "cpu"] == 1.0
+
+
+@pytest.fixture
+def raised(world: Any, make_alert: Any) -> Any:
+    world.truth.say(usage=0.9 * GIB, forecast=1.8 * GIB, node_forecast=2 * GIB, node_capacity=64 * GIB)
+    world.post(make_alert(labels={"resource": "memory"}))
+    world.work()
+    world.post(make_alert(status="resolved", labels={"resource": "memory"}))
+    world.post(make_alert(intent="activate", labels={"resource": "memory"}))
+    world.work()
+    assert world.kernel.limits["web", "memory"] > 1.5 * GIB
+    return world
+
+
+def test_memory_that_fits_into_the_owners_limit_is_given_back_whole(raised: Any, restorer: Any) -> None:
+    ((_, said, good),) = restorer.restore(touched(raised.service.ledger, None))
+    assert good
+    assert "in use" not in said
+    assert raised.kernel.limits["web", "memory"] == GIB
+
+
+def test_memory_in_use_over_the_owners_limit_is_a_failure_in_words_each_time(raised: Any, restorer: Any) -> None:
+    raised.kernel.memory_usage = 1.2 * GIB
+    for _ in range(2):
+        ((_, said, good),) = restorer.restore(touched(raised.service.ledger, None))
+        assert not good
+        assert "what is in use forbids the owner's 1073741824" in said
+    assert raised.kernel.limits["web", "memory"] == pytest.approx(1.2 * 1.15 * GIB)
