@@ -43,7 +43,8 @@ def stop_child(child: Child) -> None:
     """Ask the process to end, then end it and whatever it had started."""
     if not is_running(child):
         return
-    os.kill(child.pid, signal.SIGTERM)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(child.pid, signal.SIGTERM)
     deadline = time.monotonic() + _TERM_SECONDS
     while is_running(child) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -74,7 +75,10 @@ def log_tail(log: Path, lines: int = 12) -> str:
 def save_state(path: Path, children: Sequence[Child], addresses: Mapping[str, str]) -> None:
     """Remember what runs, for ``demo-down`` and for a start after a crash."""
     document = {"children": [asdict(child) for child in children], "addresses": dict(addresses)}
-    path.write_text(json.dumps(document, indent=1))
+    # Half a file, left by an interruption, could not be read by the run that must clean up.
+    draft = path.with_suffix(".new")
+    draft.write_text(json.dumps(document, indent=1))
+    draft.replace(path)
 
 
 def load_children(path: Path) -> list[Child]:

@@ -3,6 +3,7 @@
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,16 +67,20 @@ class Stack:
             self._start_part(part, command)
 
     def stop(self) -> None:
-        """Stop all parts, remove all containers and the image, and Docker if it was started here."""
-        self.stop_parts()
-        if engine_answers():
-            self.containers.remove_all()
-        stop_engine(self.run)
+        """Stop all parts, remove all containers and the image, and Docker if it was started here.
+
+        Each of the three is done even if another fails; SetupError then says what remains.
+        """
+        with ExitStack() as last_first:
+            last_first.callback(stop_engine, self.run)
+            last_first.callback(self._remove_containers)
+            last_first.callback(self.stop_parts)
 
     def stop_parts(self) -> None:
         """Stop what this run, or an earlier one of the same directory, had started."""
-        for child in reversed(self._children or load_children(self._state)):
-            stop_child(child)
+        with ExitStack() as last_first:
+            for child in self._children or load_children(self._state):
+                last_first.callback(stop_child, child)
         self._children.clear()
         self._state.unlink(missing_ok=True)
 
@@ -99,6 +104,10 @@ class Stack:
     @property
     def _state(self) -> Path:
         return self.directory / "state.json"
+
+    def _remove_containers(self) -> None:
+        if engine_answers():
+            self.containers.remove_all()
 
     def _start_part(self, part: str, command: list[object]) -> None:
         child = start_child(part, command, self.log(part))

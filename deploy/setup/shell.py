@@ -1,5 +1,6 @@
 """Running programs, and telling the person who waits."""
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -15,8 +16,10 @@ class SetupError(Exception):
 
 def say(line: str) -> None:
     """Write one line for the person who waits."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    # Whose terminal is closed hears no more, but what was started must still be stopped and removed.
+    with contextlib.suppress(OSError):
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
 
 
 def run_logged(

@@ -41,7 +41,7 @@ def demo(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     subprocess.run(command("down"), cwd=ROOT, check=True, capture_output=True)
 
 
-@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_demo_leaves_nothing_behind(demo: subprocess.Popen[bytes], stop: signal.Signals) -> None:
     children = load_children(DIRECTORY / "state.json")
     assert len(children) == 6
@@ -50,6 +50,18 @@ def test_an_interrupted_demo_leaves_nothing_behind(demo: subprocess.Popen[bytes]
     assert demo.wait(timeout=60) == 130
     assert left_behind() == []
     assert not [child for child in children if is_running(child)]
+
+
+def test_a_second_run_of_the_same_name_refuses_in_one_line_and_leaves_the_first_alone(
+    demo: subprocess.Popen[bytes],
+) -> None:
+    before = load_children(DIRECTORY / "state.json"), left_behind()
+    for wanted in ("up", "down"):
+        second = subprocess.run(command(wanted), cwd=ROOT, check=False, capture_output=True, text=True)
+        assert second.returncode == 1
+        assert second.stdout == f"demo: {NAME} runs already, as process {demo.pid}; end it with Ctrl-C there first\n"
+    assert (load_children(DIRECTORY / "state.json"), left_behind()) == before
+    assert all(is_running(child) for child in before[0])
 
 
 def test_demo_down_clears_what_a_killed_demo_left(demo: subprocess.Popen[bytes]) -> None:
