@@ -21,7 +21,7 @@ from deploy.demo.containers import Containers
 from deploy.demo.ports import choose_addresses
 from deploy.setup.builds import CADVISOR, VENV
 from deploy.setup.engine import engine_answers, start_engine, stop_engine
-from deploy.setup.shell import SetupError
+from deploy.setup.shell import SetupError, uninterrupted
 
 _READY_SECONDS = 60.0
 _READY_PATHS = {"cadvisor": "/metrics"}
@@ -110,9 +110,10 @@ class Stack:
             self.containers.remove_all()
 
     def _start_part(self, part: str, command: list[object]) -> None:
-        child = start_child(part, command, self.log(part))
-        self._children.append(child)
-        save_state(self._state, self._children, self.addresses)
+        with uninterrupted():
+            child = start_child(part, command, self.log(part))
+            self._children.append(child)
+            save_state(self._state, self._children, self.addresses)
         url = self.url(part) + _READY_PATHS.get(part, "/-/ready")
         wait_until_ready(child, url, self.log(part), _READY_SECONDS)
         self.say(f"{part} runs at {self.url(part)}")

@@ -8,7 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from deploy.setup.shell import SetupError, say, spawn
+from deploy.setup.shell import SetupError, say, spawn, uninterrupted
 from deploy.setup.stamps import BUILD
 
 _PID_FILE = Path("/var/run/docker.pid")
@@ -41,8 +41,9 @@ def start_engine(owner: str) -> bool:
     say("engine: no Docker daemon answers; starting dockerd")
     log = BUILD / "engine/dockerd.log"
     log.unlink(missing_ok=True)
-    pid = spawn([daemon], log)
-    _owner_file(owner).write_text(str(pid))
+    with uninterrupted():
+        pid = spawn([daemon], log)
+        _owner_file(owner).write_text(str(pid))
     deadline = time.monotonic() + _START_SECONDS
     while not engine_answers():
         if not _is_dockerd(pid) or time.monotonic() > deadline:

@@ -3,10 +3,11 @@
 import contextlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 
@@ -65,4 +66,14 @@ def spawn(command: Sequence[object], log: Path) -> int:
         (os.POSIX_SPAWN_DUP2, 1, 2),
     ]
     words = [str(part) for part in command]
-    return os.posix_spawn(program, words, os.environ, file_actions=streams, setsid=True)
+    return os.posix_spawn(program, words, os.environ, file_actions=streams, setsid=True, setsigmask=[])
+
+
+@contextlib.contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C and its like wait, so that no program is started without being remembered."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,6 +1,9 @@
 import http.server
+import os
+import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +18,7 @@ from deploy.demo.children import (
     stop_child,
     wait_until_ready,
 )
-from deploy.setup.shell import SetupError
+from deploy.setup.shell import SetupError, uninterrupted
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
 
@@ -57,6 +60,24 @@ def test_a_child_takes_its_own_children_with_it(log: Path, tmp_path: Path) -> No
     stop_child(child)
     status = Path(f"/proc/{note.read_text()}/stat")
     assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+def test_an_interruption_waits_until_what_was_started_is_remembered(log: Path, tmp_path: Path) -> None:
+    remembered = tmp_path / "state.json"
+
+    def start_while_interrupted() -> None:
+        with uninterrupted():
+            child = start_child("sleeper", SLEEPER, log)
+            os.kill(os.getpid(), signal.SIGINT)
+            save_state(remembered, [child], {})
+
+    with pytest.raises(KeyboardInterrupt):
+        start_while_interrupted()
+    began = time.monotonic()
+    for left in load_children(remembered):
+        stop_child(left)
+        assert not is_running(left)
+    assert time.monotonic() - began < 5, "the child did not hear the request to end"
 
 
 def test_a_later_process_with_the_same_number_is_left_alone(log: Path) -> None:
