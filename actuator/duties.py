@@ -9,6 +9,7 @@ from actuator.config import Config
 from actuator.decide import end_throttle
 from actuator.decide.loosen import loosen
 from actuator.gate import Gate
+from actuator.ledger.database import LedgerError
 from actuator.ledger.protocol import Ledger
 from actuator.model import Allocation, Plan, Refusal, Step, Target, Throttle
 from actuator.platforms.errors import PlatformError
@@ -41,8 +42,7 @@ class Duties:
         self._ledger.expire_orders(at - 2 * self._config.alertmanager.repeat_interval, at)
         self._expire_reservations(at)
         if self._due("throttles", at, self._config.prometheus.scrape_interval):
-            for record in self._ledger.throttles():
-                self._tend(record, at)
+            self._tend_all(at)
         if self._due("gone", at, _GONE_CHECK):
             self._forget_gone()
         if self._due("prune", at, _PRUNE):
@@ -61,6 +61,18 @@ class Duties:
                 plan = Plan((step,), "the reservation has run out")
                 self._carrier.carry_out(self._ledger.record_plan(order_id, reservation.target, plan, Origin.TTL, at))
 
+    def _tend_all(self, at: float) -> None:
+        unforeseen = []
+        for record in self._ledger.throttles():
+            try:
+                self._tend(record, at)
+            except LedgerError:
+                raise
+            except Exception as error:  # what nobody foresaw in one throttle must not keep the others from ending
+                unforeseen.append(error)
+        if unforeseen:
+            raise ExceptionGroup("throttles could not be tended", unforeseen)
+
     def _tend(self, record: ThrottleRecord, at: float) -> None:
         try:
             if record.throttle.expires_at <= at:
@@ -75,22 +87,22 @@ class Duties:
         which = (record.throttle.target, record.throttle.resource)
         attempts = self._attempts.get(which, 0)
         delay = min(self._config.prometheus.scrape_interval * 2**attempts, _LONGEST_DELAY)
-        if self._due(f"end {which}", at, delay):
+        if self._due(f"end {which}", at, delay) and self._undo(record, end_throttle, Origin.TTL, at):
             self._attempts[which] = attempts + 1
-            self._undo(record, end_throttle, Origin.TTL, at)
         if all((other.throttle.target, other.throttle.resource) != which for other in self._ledger.throttles()):
             self._attempts.pop(which, None)
             self._next.pop(f"end {which}", None)
 
-    def _undo(self, record: ThrottleRecord, undo: Undo, origin: Origin, at: float) -> None:
+    def _undo(self, record: ThrottleRecord, undo: Undo, origin: Origin, at: float) -> bool:
+        """Carry the undoing out; return whether that took a plan."""
         target = record.throttle.target
         with self._ledger.acting():
             allocation = self._platform.inspect(target)
             if allocation is None:
                 self._ledger.forget_container(target)
-                return
+                return False
             if not allocation.running:
-                return  # its limits can be read again once it runs
+                return False  # its limits can be read again once it runs
             # A failed step left open what is in force; this look may show it.
             self._ledger.note_allocation(target, allocation, at)
             throttle = self._as_noted(record).throttle
@@ -98,9 +110,10 @@ class Duties:
             if isinstance(verdict, Refusal):
                 self._ledger.record_refusal(record.order_id, verdict, at)
                 self._ledger.end_throttle(target, throttle.resource, at)
-                return
+                return False
             records = self._ledger.record_plan(record.order_id, target, verdict, origin, at)
             self._carrier.carry_out(records)
+            return True
 
     def _as_noted(self, record: ThrottleRecord) -> ThrottleRecord:
         which = (record.throttle.target, record.throttle.resource)

@@ -227,3 +227,36 @@ def test_a_throttle_whose_loosening_was_lost_from_sight_still_ends(
     assert world.kernel.limits["web", "cpu"] == pytest.approx(0.9 if carried else 0.45)
     spend(world, 315)
     assert world.kernel.limits["web", "cpu"] == 4.0
+
+
+def test_a_throttle_that_fails_unforeseen_does_not_keep_another_from_ending(
+    throttled: Any, make_alert: Any, monkeypatch: Any
+) -> None:
+    throttled.kernel.add("db", 1.0, GIB)
+    throttled.post(make_alert(intent="relieve", container="db"))
+    throttled.work()
+    assert throttled.kernel.limits["db", "cpu"] == pytest.approx(0.45)
+    throttled.post(*(make_alert(intent="relieve", container=name, status="resolved") for name in ("web", "db")))
+    look = throttled.kernel.inspect
+
+    def fail(target: Any) -> Any:
+        if target.container == "web":
+            raise RuntimeError("nobody foresaw this")
+        return look(target)
+
+    monkeypatch.setattr(throttled.kernel, "inspect", fail)
+    spend(throttled, 615)
+    assert throttled.kernel.limits["db", "cpu"] == 1.0
+    assert throttled.kernel.limits["web", "cpu"] == pytest.approx(0.45)
+    assert "cpp_worker_errors_total 0.0" not in throttled.metrics()
+
+
+def test_a_throttle_whose_container_was_stopped_for_long_ends_soon_after_it_runs(
+    throttled: Any, make_alert: Any
+) -> None:
+    throttled.post(make_alert(intent="relieve", status="resolved"))
+    throttled.kernel.running = False
+    spend(throttled, 7200)
+    throttled.kernel.running = True
+    spend(throttled, 30)
+    assert throttled.kernel.limits["web", "cpu"] == 1.0
