@@ -1,5 +1,7 @@
 """What an alert's labels ask for."""
 
+from collections.abc import Mapping
+
 from actuator.model import Intent, Refusal, Target
 from actuator.records import Alert, Reading, Wish
 
@@ -35,8 +37,14 @@ def _refusal(alert: Alert, cluster: str) -> Refusal | None:
         return _final("unknown_intent", f"has intent {labels['intent']!r}; known are {', '.join(intents)}")
     if labels.get("resource", "") not in _RESOURCES:
         return _final("unknown_resource", f"has resource {labels['resource']!r}; known are {', '.join(_RESOURCES[1:])}")
+    return _unnamed(labels)
+
+
+def _unnamed(labels: Mapping[str, str]) -> Refusal | None:
     if not any(labels.get(name) for name in ("pod", "container", "container_id")):
         return _final("no_container", "names neither container nor pod")
+    if not labels.get("container_id"):
+        return _final("no_container_id", "has no container_id, by which Docker is asked")
     return None
 
 

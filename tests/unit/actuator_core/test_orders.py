@@ -107,6 +107,14 @@ def test_an_alert_that_names_no_container_is_refused(world: Any, make_alert: Any
     assert world.action()["outcome"] == "refused: no_container"
 
 
+def test_an_alert_without_the_containers_id_is_refused_and_asks_the_platform_nothing(
+    world: Any, make_alert: Any
+) -> None:
+    world.post(make_alert(labels={"container_id": ""}))
+    world.work()
+    assert (world.action()["state"], world.action()["outcome"]) == ("refused", "refused: no_container_id")
+
+
 def test_a_refused_alert_that_is_delivered_again_is_refused_once(world: Any, make_alert: Any) -> None:
     for _ in range(3):
         world.post(make_alert(intent="dance"))
