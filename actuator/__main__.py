@@ -81,14 +81,14 @@ def _check_config(options: argparse.Namespace) -> int:
 
 
 def _history(options: argparse.Namespace) -> int:
-    actions = SqliteLedger(load_config(options.config).ledger.path).actions(max(options.limit, 1))
+    actions = _ledger(load_config(options.config)).actions(max(options.limit, 1))
     _say(json.dumps(actions, indent=2) if options.format == "json" else history.render(actions))
     return 0
 
 
 def _restore(options: argparse.Namespace) -> int:
     config = load_config(options.config)
-    ledger, outside = SqliteLedger(config.ledger.path), _outside(config)
+    ledger, outside = _ledger(config), _outside(config)
     targets = touched(ledger, options.container)
     if not targets:
         _say("No container to restore: this actuator has changed none" + _named(options.container))
@@ -112,6 +112,14 @@ def _checked(options: argparse.Namespace) -> Config:
     config = load_config(options.config)
     TokenFile(config.webhook.token_file).token()
     return config
+
+
+def _ledger(config: Config) -> SqliteLedger:
+    """Open a ledger that is there; an empty new one would say that nothing was ever done."""
+    path = config.ledger.path
+    if not path.exists():
+        raise LedgerError(f"{path}: does not exist; start cpp-actuator run once, or mend ledger.path")
+    return SqliteLedger(path)
 
 
 def _outside(config: Config) -> service.Outside:

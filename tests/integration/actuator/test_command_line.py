@@ -121,9 +121,9 @@ def test_a_second_run_on_the_same_ledger_is_refused(start: Any, config_file: Pat
 def test_history_shows_alert_order_plan_steps_and_outcome_while_run_is_up(
     start: Any, remote: Any, config_file: Path, watchdog: Any, relieve: Any, eventually: Any
 ) -> None:
-    assert call("history", "--config.file", config_file).stdout.startswith("Nothing")
     remote.open_doors()
     actuator = start()
+    assert call("history", "--config.file", config_file).stdout.startswith("Nothing")
     actuator.post(watchdog)
     actuator.post(relieve, {**relieve, "fingerprint": "g", "labels": {**relieve["labels"], "intent": "dance"}})
     eventually(lambda: [step["state"] for step in actuator.steps()] == ["done"])
@@ -135,8 +135,21 @@ def test_history_shows_alert_order_plan_steps_and_outcome_while_run_is_up(
     assert [action["intent"] for action in document] == ["dance", "relieve"]
 
 
-def test_restore_of_nothing_says_so(config_file: Path) -> None:
+def test_restore_of_nothing_says_so(start: Any, config_file: Path) -> None:
+    start()
     answer = call("restore", "--config.file", config_file, "--all")
     assert (answer.returncode, answer.stdout[:23]) == (0, "No container to restore")
     assert call("restore", "--config.file", config_file, "--container", "web").returncode == 1
     assert call("restore", "--config.file", config_file).returncode == 2
+
+
+@pytest.mark.parametrize("command", [["history"], ["restore", "--all"]])
+def test_a_ledger_that_is_not_there_is_one_line_and_none_is_made(
+    config_file: Path, tmp_path: Path, command: list[str]
+) -> None:
+    missing = tmp_path / "none.sqlite"
+    change(config_file, ledger={"path": str(missing)})
+    answer = call(*command, "--config.file", config_file)
+    assert (answer.returncode, answer.stdout, answer.stderr.count("\n")) == (1, "", 1)
+    assert f"{missing}: does not exist" in answer.stderr
+    assert not missing.exists()
