@@ -151,25 +151,16 @@ def note_allocation(connection: sqlite3.Connection, target: Target, allocation: 
 
 
 def _settle_throttle(connection: sqlite3.Connection, where: tuple[str, str], limit: float | None, at: float) -> None:
-    """After a failed step, learn from the limit in force whether the throttle holds, and at which limit."""
+    """After a failed step: a limit in force under the one before the throttle is the throttle's, whatever it is."""
     throttle = _active(connection, where)
     if throttle is None:
         return
-    if same_limit(where[1], limit, throttle["before"]):
+    if limit is None or same_limit(where[1], limit, throttle["before"]) or limit > (throttle["before"] or inf):
         _end_throttle(connection, where, at)
-    elif same_limit(where[1], limit, _last_failed(connection, where)):
+    else:
         connection.execute(
             'UPDATE throttles SET "limit" = ? WHERE target = ? AND resource = ? AND ended_at IS NULL', (limit, *where)
         )
-
-
-def _last_failed(connection: sqlite3.Connection, where: tuple[str, str]) -> float | None:
-    row = connection.execute(
-        "SELECT after FROM steps WHERE target = ? AND resource = ? AND kind = 'set_limit' AND state = 'failed'"
-        " ORDER BY id DESC LIMIT 1",
-        where,
-    ).fetchone()
-    return None if row is None or row["after"] is None else float(row["after"])
 
 
 def forget_container(connection: sqlite3.Connection, target: Target) -> None:

@@ -260,3 +260,17 @@ def test_a_throttle_whose_container_was_stopped_for_long_ends_soon_after_it_runs
     throttled.kernel.running = True
     spend(throttled, 30)
     assert throttled.kernel.limits["web", "cpu"] == 1.0
+
+
+def test_a_throttle_that_came_out_wrong_and_could_not_be_reverted_still_ends(
+    world: Any, make_alert: Any, monkeypatch: Any
+) -> None:
+    with monkeypatch.context() as wrong:
+        real = world.kernel.set_limit
+        wrong.setattr(world.kernel, "set_limit", lambda target, resource, value: real(target, resource, 0.7))
+        world.post(make_alert(intent="relieve"))
+        world.work()
+    assert (world.action()["outcome"], world.kernel.limits["web", "cpu"]) == ("failed", 0.7)
+    world.post(make_alert(intent="relieve", status="resolved"))
+    spend(world, 615)
+    assert world.kernel.limits["web", "cpu"] == 1.0
