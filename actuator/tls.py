@@ -39,7 +39,12 @@ class TlsFront:
                 _log.warning("connection not accepted", error=str(error))
                 time.sleep(_PAUSE)
                 continue
-            threading.Thread(target=self._serve, args=(raw,), daemon=True).start()
+            try:
+                threading.Thread(target=self._serve, args=(raw,), daemon=True).start()
+            except RuntimeError as error:  # no thread is to be had
+                raw.close()
+                self._slots.release()
+                _log.warning("connection not served", error=str(error))
 
     def _serve(self, raw: socket.socket) -> None:
         try:

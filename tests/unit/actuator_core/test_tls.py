@@ -46,6 +46,31 @@ def test_failed_accepts_end_neither_the_thread_nor_its_slots(tmp_path: Path) -> 
         assert called.wait(10)
 
 
+def test_a_connection_for_which_there_is_no_thread_is_closed_and_the_next_is_served(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listener, called = Listener([]), threading.Event()
+    front = TlsFront(listener, ssl.create_default_context, tmp_path)
+    monkeypatch.setattr(front, "_serve", lambda raw: (called.set(), raw.close()))
+    thread = threading.Thread(target=front.run, daemon=True)
+    thread.start()
+    start, refused = threading.Thread.start, [True]
+
+    def once(self: threading.Thread) -> None:
+        if refused:
+            refused.pop()
+            raise RuntimeError("can't start new thread")
+        start(self)
+
+    monkeypatch.setattr(threading.Thread, "start", once)
+    with listener.socket:
+        with socket.create_connection(listener.socket.getsockname(), timeout=10) as client:
+            assert client.recv(1) == b""
+        assert not called.is_set()
+        with socket.create_connection(listener.socket.getsockname(), timeout=10):
+            assert called.wait(10)
+
+
 def test_a_closed_listener_ends_the_thread(tmp_path: Path) -> None:
     listener = Listener([errno.EBADF])
     listener.socket.close()
