@@ -2,8 +2,9 @@
 
 The loss of a series is (e + δs) / (b + δs): e a mean error, b that of last value, s the mean absolute change over
 the horizon in the first 60 %. Series are averaged geometrically. A peer is compared with ours on the origins that it
-answered, and the best peer of a cell is the one that ours does worst against. Results are kept in build/bench/, so that
-a run may be made in parts: what is missing is added. JSON lines go to stdout; all peers of each cell to stderr.
+answered. The best peer of a cell is the one that ours does worst against; a library whose time ran out before half of
+its origins is shown, but does not count. Results are kept in build/bench/, so that a run may be made in parts: what is
+missing is added. JSON lines go to stdout; all peers of each cell to stderr.
 """
 
 import argparse
@@ -15,7 +16,7 @@ from pathlib import Path
 
 import forecast_score as score
 import numpy as np
-from forecast_library import LIBRARIES, Answer, ask
+from forecast_library import LIBRARIES, Answer, ask, enough
 from forecast_ours import Case, cases, step_cost
 from forecast_rules import RULES, Doubles, by_rule
 from forecast_sets import SETS, NoDataError, read, thin
@@ -85,8 +86,11 @@ def _compare(name: str, found: list[Case], asked: argparse.Namespace) -> list[An
     for peer in asked.peers:
         answers = ask(peer, found, asked.budget, _CACHE) if peer in LIBRARIES else _by_rule(peer, found)
         if answers:
-            compared[peer] = _against(found, answers)
-            _say_peer(peer, compared[peer])
+            against = _against(found, answers)
+            counts = peer not in LIBRARIES or enough(peer, found, answers)
+            _say_peer(peer if counts else f"({peer})", against)
+            if counts:
+                compared[peer] = against
         if peer == "AutoETS":
             fits = list(answers.values())
     if compared:

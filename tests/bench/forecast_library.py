@@ -4,7 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,11 +59,20 @@ def ask(peer: str, cases: Sequence[Case], seconds: float, cache: Path) -> dict[i
     return _gathered(jobs, cache)
 
 
+def enough(peer: str, cases: Sequence[Case], answers: Mapping[int, Answer]) -> bool:
+    """Return whether each case was answered at half of its origins at least; fewer say little."""
+    asked = [len(_asked(peer, case)) for case in cases]
+    return all(number in answers and 2 * len(answers[number].places) >= n for number, n in enumerate(asked))
+
+
+def _asked(peer: str, case: Case) -> Places:
+    return np.unique(np.linspace(0, len(case.origins) - 1, _ORIGINS[peer]).round().astype(np.int64))
+
+
 def _jobs(peer: str, cases: Sequence[Case], chunk: int, cache: Path) -> list[Job]:
     jobs = []
     for number, case in enumerate(cases):
-        asked = np.unique(np.linspace(0, len(case.origins) - 1, _ORIGINS[peer]).round().astype(np.int64))
-        places = asked[chunk::_CHUNKS]
+        places = _asked(peer, case)[chunk::_CHUNKS]
         if places.size:
             jobs.append(Job(number, places, _write(peer, case, places, cache)))
     return jobs
