@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", parents=[common, web], help="take alerts and act on them")
-    run.add_argument("--web.listen-address", dest="address", default=":17902", help="address to listen on")
+    run.add_argument("--web.listen-address", dest="address", default="127.0.0.1:17902", help="address to listen on")
     commands.add_parser("check-config", parents=[common, web], help="say whether the configuration is right")
     past = commands.add_parser("history", parents=[common], help="show what was asked, decided and done")
     past.add_argument("--limit", type=int, default=50, help="newest actions to show")

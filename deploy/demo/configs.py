@@ -32,7 +32,9 @@ class Pace:
         }
     )
     learn: str = "60s"
-    limits: Mapping[str, object] = field(default_factory=lambda: {"cooldown": "30s", "start_up_grace": "20s"})
+    limits: Mapping[str, object] = field(
+        default_factory=lambda: {"cooldown": "30s", "start_up_grace": "20s", "host_headroom": 0.02}
+    )
     """Keys of the actuator's ``limits`` that differ from its defaults."""
 
 
