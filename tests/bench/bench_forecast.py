@@ -150,6 +150,9 @@ def _no_worse(name: str, found: list[Case]) -> None:
     naive = _by_rule("last_value", found)
     losses = np.array([_losses(found[number], answer)[0, 0] for number, answer in naive.items()])
     worst = np.nanmax(np.where(np.isfinite(losses), losses, 0.0), axis=1)
+    for case, loss, each in zip(found, worst, losses, strict=True):
+        if loss > _WORSE:
+            _say(f"  worse than last value: {case.name}  {' '.join(f'{value:.3f}' for value in each)}")
     _print(f"{name}_series_over_10_percent_worse", float((worst > _WORSE).sum()), "last_value", None)
     _print(f"{name}_worst_series_mae", float(worst.max()), "last_value", 1.0)
     for h, horizon in enumerate(_HORIZONS):
