@@ -52,10 +52,10 @@ class Cycle:
         with self.lock:
             snapshot, scores = self.learn(readings, now)
             self.state = self._gather(snapshot, scores, sources)
-        self.forecast()
-        state = self.state = self._gather(snapshot, scores, sources)
-        self.publisher.publish(state, wall, cpu)
-        return state
+        if self._forecast_anew():
+            self.state = self._gather(snapshot, scores, sources)
+        self.publisher.publish(self.state, wall, cpu)
+        return self.state
 
     def forget_state(self) -> None:
         """Serve nothing rather than what is no longer true, until a turn succeeds again."""
@@ -63,15 +63,17 @@ class Cycle:
             self.state = None
             self.publisher.page = b""
 
-    def forecast(self) -> None:
-        """Forecast anew where a step of the history has ended since the last time."""
-        if self.history.steps > self._steps:
-            self._steps = self.history.steps
-            self._forecast = self._forecaster.observe(self.history.grid())
-
     def close(self) -> None:
         """End the training child, if one runs."""
         self._forecaster.close()
+
+    def _forecast_anew(self) -> bool:
+        """Forecast where a step of the history has ended since the last time; return whether one had."""
+        if self.history.steps == self._steps:
+            return False
+        self._steps = self.history.steps
+        self._forecast = self._forecaster.observe(self.history.grid())
+        return True
 
     def _gather(self, snapshot: Snapshot, scores: Scores, sources: tuple[SourceState, ...]) -> State:
         forecast, registry = self._forecast, self.history.registry

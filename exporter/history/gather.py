@@ -11,7 +11,7 @@ from exporter.history.identity import Identity
 from exporter.history.intake import Intake
 from exporter.history.registry import Registry
 from exporter.history.snapshot import Allocation
-from exporter.sources.exposition import Family, Samples
+from exporter.sources.exposition import NO_SAMPLES, Samples
 from exporter.sources.families import (
     CADVISOR_COUNTERS,
     CADVISOR_GAUGES,
@@ -21,8 +21,6 @@ from exporter.sources.families import (
     PROBE_COUNTERS,
     SYSCALLS,
 )
-
-_NOTHING = Family([], np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,8 @@ class Gatherer:
 
     def gather(self, cadvisor: Samples, probe: Samples, registry: Registry, now: float) -> Gathered:
         """Return what the samples say of the rows of ``registry``; an empty source says nothing."""
-        calls = self._calls.update(probe.get(SYSCALLS, _NOTHING), registry, now)
-        connections = self._connections.update(probe.get(CONNECTIONS, _NOTHING), registry, now)
+        calls = self._calls.update(probe.get(SYSCALLS, NO_SAMPLES), registry, now)
+        connections = self._connections.update(probe.get(CONNECTIONS, NO_SAMPLES), registry, now)
         totals = np.column_stack([_total(calls), _total(connections)])
         seen, kernel = self._cadvisor.rates(cadvisor, registry, now), self._probe.rates(probe, registry, now)
         gauges = self._cadvisor.gauges(cadvisor, registry)
@@ -100,6 +98,6 @@ def _total(rates: LabelledRates) -> Doubles:
 
 
 def _capacity(samples: Samples, known: tuple[float, float]) -> tuple[float, float]:
-    found = [samples.get(name, _NOTHING).values for name in (MACHINE_CPU, MACHINE_MEMORY)]
+    found = [samples.get(name, NO_SAMPLES).values for name in (MACHINE_CPU, MACHINE_MEMORY)]
     cpu, memory = (float(values[0]) if len(values) else old for values, old in zip(found, known, strict=True))
     return cpu, memory

@@ -10,10 +10,8 @@ from exporter.history.counters import Counters, Doubles, Rates
 from exporter.history.identity import Identity, identify
 from exporter.history.index import Entry, SeriesIndex
 from exporter.history.registry import Registry
-from exporter.sources.exposition import Family, Samples
+from exporter.sources.exposition import NO_SAMPLES, Family, Samples
 from exporter.sources.families import Counter, Gauge, Wanted
-
-_EMPTY = Family([], np.empty(0), np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -66,13 +64,13 @@ class Intake:
         self._rates.remove(row, last)
 
     def _entries(self, samples: Samples, family: str) -> list[Entry]:
-        return self._indexes[family].entries(samples.get(family, _EMPTY).keys)
+        return self._indexes[family].entries(samples.get(family, NO_SAMPLES).keys)
 
     def _table(self, samples: Samples, registry: Registry, families: list[str]) -> Table:
         values = np.full((len(registry), len(families)), np.nan)
         stamps = np.full_like(values, np.nan)
         for column, name in enumerate(families):
-            family = samples.get(name, _EMPTY)
+            family = samples.get(name, NO_SAMPLES)
             rows = rows_of(self._entries(samples, name), registry)
             values[:, column], stamps[:, column] = _sum_by_row(rows, family, len(registry))
         return Table(values, stamps)

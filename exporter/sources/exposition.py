@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,6 +37,9 @@ class Family:
 
 
 Samples = dict[str, Family]
+
+NO_SAMPLES: Final = Family([], np.empty(0), np.empty(0))
+"""A family that was not served."""
 
 
 def parse(text: bytes, wanted: frozenset[str]) -> Samples:
