@@ -32,7 +32,7 @@ def _probe(path: str, query: dict[str, str]) -> tuple[int, bytes]:
     now = time.time()
     lines = [
         "# TYPE container_file_opens_total counter",
-        f'container_file_opens_total{{id="/docker/{WEB}"}} {8 * now:.0f} {now * 1000:.0f}',
+        f'container_file_opens_total{{id="/docker/{WEB}"}} {8 * now:.3f} {now * 1000:.0f}',
     ]
     return 200, "\n".join(lines).encode() + b"\n"
 
