@@ -1,16 +1,20 @@
 """One step of the forecast for all series at once: score what fell due, learn from it, forecast anew."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.forecast import arima, calibration, learning, regression, selection
 from exporter.forecast.demand import Demand
 from exporter.forecast.learning import Past, Plan
 from exporter.forecast.pending import Pending
+from exporter.forecast.saved import export_state, restored_state
 from exporter.forecast.season import detect_periods
 from exporter.forecast.state import MEMBERS, SCORED, State, empty, gather, judge_anew
 from exporter.history.windows import Floats, Integers
+from exporter.persist.arrays import Arrays, under, within
 
 _CONSTANT_RUN = 20
 """After so many equal columns the last value is forecast exactly."""
@@ -53,6 +57,17 @@ class Engine:
 
     def _blank(self, containers: int) -> State:
         return empty(containers, self.plan.resources, len(self.plan.ahead), len(self.plan.levels))
+
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be saved."""
+        waiting = (under(f"pending{i}", pending.export()) for i, pending in enumerate(self._pending))
+        return under("state", export_state(self.state)) | {k: v for part in waiting for k, v in part.items()}
+
+    def restore(self, arrays: Arrays, containers: int) -> None:
+        """Take back what was saved of so many ``containers``; raise MismatchError."""
+        self.state = restored_state(within("state", arrays), self._blank(0), containers)
+        for i, pending in enumerate(self._pending):
+            pending.restore(within(f"pending{i}", arrays), containers * self.plan.resources)
 
     def flat(self) -> State:
         """Return the state with a row per series instead of per container; the arrays share memory."""

@@ -4,8 +4,10 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.config import ForecastConfig
 from exporter.forecast.demand import Demand, prepare
@@ -16,6 +18,7 @@ from exporter.forecast.report import coverage, loss_ratio, trusted
 from exporter.forecast.training import Training
 from exporter.history.signals import LEVELS, RESOURCES
 from exporter.history.windows import Bools, Floats, Grid, Integers
+from exporter.persist.arrays import Arrays, fitting, under, within
 
 WINDOW = 1441
 """Columns a step looks back on at most: a day of minutes, and the column a day ago."""
@@ -25,7 +28,7 @@ _WHOLE = [RESOURCES.index(name) for name in ("file_descriptors", "threads")]
 _ROUNDING = 1e-6
 """Columns: keeps the number of a column steady where its end is a whole number of steps but for rounding."""
 _REPLAYED = 600_000
-"""Series × columns of history that are replayed at start, some seconds of work."""
+"""Series × columns of history that are replayed at start, or after a long absence, some seconds of work."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,23 @@ class Forecaster:
         self._training.turn(grid, demand)
         return self._published(grid)
 
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be saved."""
+        column = np.array([-1 if self._column is None else self._column], np.int64)
+        outlook = under("outlook", vars(self._outlook))
+        parts = under("engine", self._engine.export()) | under("lineage", self._lineage.export())
+        return {"column": column} | outlook | parts
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take back what was saved, into a forecaster that has observed nothing yet; raise MismatchError."""
+        containers = self._lineage.restore(within("lineage", arrays))
+        self._engine.restore(within("engine", arrays), containers)
+        outlook, series = within("outlook", arrays), containers * len(RESOURCES)
+        said = {name: fitting(outlook, name, array, series) for name, array in vars(self._outlook).items()}
+        self._outlook = Outlook(**said)
+        column = int(fitting(arrays, "column", np.empty(1, np.int64))[0])
+        self._column = None if column < 0 else column
+
     def close(self) -> None:
         """End the training child, if one is at work."""
         self._training.close()
@@ -85,13 +105,10 @@ class Forecaster:
     def _missed(self, demand: Demand, column: int) -> int:
         series, width = demand.values.shape
         known = int(width) - int(demand.first.min(initial=width))
-        if self._column is None:
-            missed = min(known, max(_REPLAYED // max(int(series), 1), 1))
-        else:
-            missed = min(max(column - self._column, 0), int(width))
+        new = known if self._column is None else min(max(column - self._column, 0), int(width))
         if known:
             self._column = column
-        return missed
+        return min(new, max(_REPLAYED // max(int(series), 1), 1))
 
     def _published(self, grid: Grid) -> Forecast:
         state, containers = self._engine.state, len(grid.lives)

@@ -1,12 +1,16 @@
 """Who is who: moves the engine's rows as containers come and go, and lets workloads inherit."""
 
 from collections import OrderedDict
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.forecast.engine import Engine
+from exporter.forecast.saved import export_state, restored_state
 from exporter.forecast.state import State, bequeath, gather
 from exporter.history.windows import Integers
+from exporter.persist.arrays import Arrays, fitting, under, within
 
 _KEPT_WORKLOADS = 256
 """Workloads without a container whose state is kept; the least recently left goes first."""
@@ -33,6 +37,24 @@ class Lineage:
         self._lives, self._workloads = lives.copy(), workloads.copy()
         self._inherit(np.flatnonzero(rows < 0), rows)
         return rows
+
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be saved: who is in which row, and what the workloads without a container knew."""
+        gone = [export_state(state) for state in self._left.values()]
+        blank = export_state(gather(self._engine.state, np.empty(0, np.int64)))
+        left = {name: np.concatenate([empty, *(state[name] for state in gone)]) for name, empty in blank.items()}
+        who = {"lives": self._lives, "workloads": self._workloads, "gone": np.array(list(self._left), np.int64)}
+        return who | under("left", left)
+
+    def restore(self, arrays: Arrays) -> int:
+        """Take back what was saved; return the number of containers. Raise MismatchError."""
+        count, gone = (len(arrays.get(name, ())) for name in ("lives", "gone"))
+        self._lives = fitting(arrays, "lives", self._lives, count)
+        self._workloads = fitting(arrays, "workloads", self._workloads, count)
+        left = restored_state(within("left", arrays), self._engine.state, gone)
+        workloads = fitting(arrays, "gone", self._workloads, gone).tolist()
+        self._left = OrderedDict((number, gather(left, np.array([row]))) for row, number in enumerate(workloads))
+        return count
 
     def _leave(self, row: int) -> None:
         workload = int(self._workloads[row])

@@ -1,8 +1,12 @@
 """Forecasts that wait for the moment they speak of."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.history.windows import Floats, Integers
+from exporter.persist.arrays import Arrays, fitting
 
 
 class Pending:
@@ -31,3 +35,12 @@ class Pending:
         kept = self._ring if self._ring.shape[1] else np.empty((self._ahead, 1, self._ring.shape[2]), np.float32)
         self._ring = kept[:, np.maximum(rows, 0)]
         self._ring[:, rows < 0] = np.nan
+
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be saved."""
+        return {"ring": self._ring, "origin": self._origin}
+
+    def restore(self, arrays: Arrays, series: int) -> None:
+        """Take back what was saved of so many ``series``; raise MismatchError."""
+        self._ring = fitting(arrays, "ring", self._ring, series, axis=1)
+        self._origin = fitting(arrays, "origin", self._origin)

@@ -1,0 +1,79 @@
+"""Learned things as named arrays: how they nest, and the checks that keep another program's arrays out.
+
+A part that is remembered offers ``export() -> Arrays``, which may hand out live arrays since they are copied before
+the next turn, and ``restore(arrays)``, which raises MismatchError where they are not its own.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays = Mapping[str, NDArray[Any]]
+
+
+class MismatchError(Exception):
+    """What was saved does not fit this program or its configuration; one line says where."""
+
+
+class _Part(Mapping[str, NDArray[Any]]):
+    """The arrays under one name, read when they are asked for."""
+
+    def __init__(self, arrays: Arrays, prefix: str) -> None:
+        self._arrays = arrays
+        self._prefix = prefix
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self._arrays[self._prefix + name]
+
+    def __iter__(self) -> Iterator[str]:
+        start = len(self._prefix)
+        return (name[start:] for name in self._arrays if name.startswith(self._prefix))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def under(part: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
+    """Return ``arrays`` by their names inside ``part``."""
+    return {f"{part}/{name}": array for name, array in arrays.items()}
+
+
+def within(part: str, arrays: Arrays) -> Arrays:
+    """Return what ``under`` put into ``part``."""
+    return _Part(arrays, f"{part}/")
+
+
+def fitting(arrays: Arrays, name: str, like: NDArray[Any], rows: int | None = None, axis: int = 0) -> NDArray[Any]:
+    """Return ``arrays[name]`` if it has the type and shape of ``like``, with ``rows`` along ``axis`` where given.
+
+    The array is the caller's own. Raise MismatchError.
+    """
+    shape = list(like.shape)
+    if rows is not None:
+        shape[axis] = rows
+    if name not in arrays:
+        raise MismatchError(f"{name} is missing")
+    array = arrays[name]
+    if array.dtype != like.dtype or array.shape != tuple(shape):
+        raise MismatchError(
+            f"{name} is {array.dtype}{list(array.shape)}, not {like.dtype}{shape}: written by another version"
+        )
+    return array
+
+
+def texts(arrays: Arrays, name: str) -> list[str]:
+    """Return the list of texts that was saved as an array of them; raise MismatchError."""
+    if name not in arrays:
+        raise MismatchError(f"{name} is missing")
+    array = arrays[name]
+    if array.dtype.kind != "U" or array.ndim != 1:
+        raise MismatchError(f"{name} holds no texts")
+    return [str(text) for text in array]
+
+
+def numbers(arrays: Arrays, name: str, count: int | None = None) -> list[int]:
+    """Return a list of whole numbers, of length ``count`` where given; raise MismatchError."""
+    length = count if count is not None else len(arrays[name]) if name in arrays else 0
+    return [int(number) for number in fitting(arrays, name, np.empty(length, np.int64))]
