@@ -29,38 +29,35 @@ _KILLED = "1.2 * cpp_memory_limit_bytes{which} and increase(cpp_oom_kills_total{
 """What each cycle would have said of demand beyond use: see ``history.demand.bounds``."""
 
 
-def backfill(history: History, config: Config, source: BackfillConfig, now: float) -> int:
-    """Write what Prometheus knows of the containers that live ``now``; return the number of steps written.
+def backfill(history: History, config: Config, source: BackfillConfig, now: float, since: float = 0.0) -> int:
+    """Fill in what Prometheus knows, after ``since``, of the containers that live ``now``, the time of ``history``.
 
-    What was remembered until then is moved further back or out. Raise HistoryUnavailableError.
+    What was seen by this exporter itself stays. Return the number of steps filled. Raise HistoryUnavailableError.
     """
-    past = _past(history, config, source, now)
-    seen = np.flatnonzero(np.isfinite(past).any(axis=(0, 1)))
-    if not len(seen):
-        return 0
-    for column in range(seen[0], past.shape[2]):
-        history.demand.write(*_step(past[:, :, column]))
-    written: int = int(past.shape[2] - seen[0])
-    history.steps += 1
-    _log.info("past read from Prometheus", steps=written, containers=len(history.registry) - 1)
-    return written
+    past = _past(history, config, source, now, since)
+    use, ceilings = _bounded(past)
+    filled = history.demand.fill(use, ceilings)
+    if filled:
+        history.steps += 1
+        _log.info("past read from Prometheus", steps=filled, containers=len(history.registry) - 1)
+    return filled
 
 
-def _step(said: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return use [rows, resources] and ceilings [rows, 2] of one step; what throttling held back then is not known."""
+def _bounded(said: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return use [rows, resources, steps] and ceilings [rows, 2, steps]; what throttling held back is not known."""
     use = said[:, : len(_QUERIES)].copy()
-    throttled, pressed, killed = said[:, len(_QUERIES) :].T
+    throttled, pressed, killed = np.moveaxis(said[:, len(_QUERIES) :], 1, 0)
     memory = RESOURCES.index("memory")
     use[:, memory] = np.fmax(use[:, memory], killed)
     cpu = np.where(np.isfinite(throttled), use[:, RESOURCES.index("cpu")], np.nan)
-    return use, np.column_stack([cpu, np.where(np.isfinite(pressed), np.inf, np.nan)]).astype(np.float32)
+    return use, np.stack([cpu, np.where(np.isfinite(pressed), np.inf, np.nan)], axis=1).astype(np.float32)
 
 
-def _past(history: History, config: Config, source: BackfillConfig, now: float) -> NDArray[np.float32]:
+def _past(history: History, config: Config, source: BackfillConfig, now: float, since: float) -> NDArray[np.float32]:
     """Return [rows, resources and bounds, steps], up to the last step that has ended."""
     step = config.forecast.step
     last = now // step * step
-    window = min(source.window, config.history.forecast_window)
+    window = min(source.window, config.history.forecast_window, max(now - since, step))
     start = last - window // step * step + step
     queries = (*_QUERIES, _THROTTLED, _PRESSED, _KILLED)
     past = np.full((len(history.registry), len(queries), round((last - start) / step) + 1), np.nan, np.float32)

@@ -113,6 +113,15 @@ class AssessConfig(_Section):
     """Where a score becomes an alarm."""
 
 
+class StateConfig(_Section):
+    """Where what was learned is kept, so that a restart goes on where it stopped."""
+
+    directory: Path | None = None
+    """A directory for this exporter alone, made if it is not there; null to learn anew after a restart."""
+    interval: Duration = 300.0
+    """Time between two savings, which is what a crash may lose; the exporter also saves when it is stopped."""
+
+
 class Config(_Section):
     """All keys of the file."""
 
@@ -130,6 +139,8 @@ class Config(_Section):
     """What is forecast."""
     assess: AssessConfig = AssessConfig()
     """How scores are made."""
+    state: StateConfig = StateConfig()
+    """Where what was learned is kept."""
 
     @model_validator(mode="after")
     def _consistent(self) -> "Config":

@@ -3,17 +3,21 @@
 import threading
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.assess.assessor import Assessor
 from exporter.assess.scores import Scores
 from exporter.config import Config
 from exporter.forecast.forecaster import Forecast, Forecaster
-from exporter.history.signals import LEVELS, RESOURCES
+from exporter.history.signals import LEVELS, RESOURCES, SIGNALS
 from exporter.history.snapshot import Snapshot
 from exporter.history.store import History
 from exporter.history.windows import Floats
+from exporter.persist.arrays import Arrays, MismatchError, under, within
+from exporter.persist.keeper import Keeper
 from exporter.publish.page import Publisher
 from exporter.sources.exposition import Samples
 from exporter.state import SourceState, State, align, take
@@ -31,15 +35,27 @@ class Cycle:
     """Holds what is learned. ``lock`` guards the history against readers while a cycle changes it."""
 
     def __init__(self, config: Config) -> None:
-        self.history = History(config)
         self.publisher = Publisher(config)
         self.lock = threading.Lock()
-        self.state: State | None = None
         self._config = config
+        self._keeper = Keeper(config.state, _made_with(config))
+        self._begin()
+
+    def _begin(self) -> None:
+        """Know nothing."""
+        config = self._config
+        self.history = History(config)
+        self.state: State | None = None
         self._forecaster = Forecaster(config.forecast)
         self._assessor = Assessor(config.assess)
         self._forecast: Forecast | None = None
         self._steps = 0
+        self._untried = False
+        """Whether no turn has succeeded yet on what was remembered."""
+
+    def resume(self, now: float) -> float | None:
+        """Go on from what was saved, before the first turn; return when that was, or None to learn anew."""
+        return self._keeper.load(lambda arrays, at: self._restore(arrays, at, now), now)
 
     def learn(self, readings: Readings, now: float) -> tuple[Snapshot, Scores]:
         """Remember ``readings`` and score all containers."""
@@ -48,6 +64,19 @@ class Cycle:
 
     def run(self, readings: Readings, sources: tuple[SourceState, ...], now: float) -> State:
         """Take one cycle's readings through all rooms; return the state that was published."""
+        with self._keeper.turn():
+            try:
+                state = self._turn(readings, sources, now)
+            except Exception as error:  # what was remembered may be at fault: it must not fail every turn from now on
+                if self._untried:
+                    self._begin()
+                    self._keeper.reject(repr(error))
+                raise
+        self._untried = False
+        self._keeper.offer(self._export, now)
+        return state
+
+    def _turn(self, readings: Readings, sources: tuple[SourceState, ...], now: float) -> State:
         wall, cpu = time.perf_counter(), time.process_time()
         with self.lock:
             snapshot, scores = self.learn(readings, now)
@@ -64,11 +93,30 @@ class Cycle:
             self.publisher.page = b""
 
     def close(self) -> None:
-        """End the training child, if one runs."""
+        """End the training child, if one runs, and save what was learned."""
         self._forecaster.close()
+        if self.state is not None:
+            self._keeper.close(self._export, self.history.at)
+
+    def _export(self) -> dict[str, NDArray[Any]]:
+        history, forecast = self.history.export(), self._forecaster.export()
+        return under("history", history) | under("forecast", forecast)
+
+    def _restore(self, arrays: Arrays, at: float, now: float) -> None:
+        """Take back what was saved ``at``; know nothing and raise MismatchError where anything does not fit."""
+        try:
+            self.history.restore(within("history", arrays), at, now)
+            self._forecaster.restore(within("forecast", arrays))
+        except (MismatchError, ValueError, LookupError) as error:  # arrays may fit one by one and not together
+            self._begin()
+            raise MismatchError(str(error)) from error
+        self._steps, self._untried = -1, True
 
     def _forecast_anew(self) -> bool:
-        """Forecast where a step of the history has ended since the last time; return whether one had."""
+        """Forecast where a step of the history has ended since the last time; return whether one had.
+
+        After a restart what was forecast before is said again at once.
+        """
         if self.history.steps == self._steps:
             return False
         self._steps = self.history.steps
@@ -104,3 +152,16 @@ def _possible(quantiles: Floats, snapshot: Snapshot) -> Floats:
     capacity[RESOURCES.index("cpu")] = snapshot.node_cpu
     capacity[RESOURCES.index("memory")] = snapshot.node_memory
     return np.fmin(quantiles, capacity)
+
+
+def _made_with(config: Config) -> dict[str, Any]:
+    """Return what gives the saved arrays their shape and meaning."""
+    return {
+        "interval": config.interval,
+        "history.window": config.history.window,
+        "history.forecast_window": config.history.forecast_window,
+        "forecast.step": config.forecast.step,
+        "forecast.horizons": config.forecast.horizons,
+        "levels": LEVELS,
+        "signals": SIGNALS,
+    }

@@ -36,6 +36,8 @@ class Exporter:
         self._stop = threading.Event()
         self._backfilled = False
         self._backfill_until: float | None = None
+        self._remembered = 0.0
+        """Until when the past is known without asking, epoch seconds."""
         self._sources = [HttpSource("cadvisor", config.sources.cadvisor, CADVISOR_WANTED)]
         if config.sources.probe is not None:
             self._sources.append(HttpSource("probe", config.sources.probe, PROBE_WANTED))
@@ -44,20 +46,23 @@ class Exporter:
 
     def turn(self) -> None:
         """Read all sources at once and run one cycle on what they gave."""
+        self._backfill()
         readings = dict(zip(self._newest, self._readers.map(HttpSource.read, self._sources), strict=True))
         now = self._clock()
         samples = {name: reading.samples for name, reading in readings.items()}
         states = tuple(self._state(source, readings[source.name], now) for source in self._sources)
         self.cycle.run(Readings(samples["cadvisor"], samples.get("probe")), states, now)
-        self._backfill(now)
 
-    def _backfill(self, now: float) -> None:
-        """Read the past once there are containers; while Prometheus is not up yet, try again for some minutes."""
-        source = self._config.sources.prometheus
+    def _backfill(self) -> None:
+        """Read the past once there are containers; while Prometheus is not up yet, try again for some minutes.
+
+        What was remembered is not asked for; a turn that follows forecasts from all that is known then.
+        """
+        source, now = self._config.sources.prometheus, self.cycle.history.at
         if source is None or self._backfilled or len(self.cycle.history.registry) == 1:
             return
         try:
-            backfill(self.cycle.history, self._config, source, now)
+            backfill(self.cycle.history, self._config, source, now, self._remembered)
             self._backfilled = True
         except HistoryUnavailableError as error:
             self._backfill_until = self._backfill_until or now + _PATIENCE
@@ -67,6 +72,7 @@ class Exporter:
 
     def loop(self) -> None:
         """Turn once each interval until ``stop``; a turn that fails is logged and the next one tried."""
+        self._remembered = self.cycle.resume(self._clock()) or 0.0
         while not self._stop.is_set():
             try:
                 self.turn()

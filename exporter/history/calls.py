@@ -60,6 +60,15 @@ class Labelled:
         rates = self._rates.update(values, stamps, now)
         return LabelledRates(tuple(self._names), rates.held, values > 0)
 
+    @property
+    def names(self) -> list[str]:
+        """The label's values, in the order of their columns."""
+        return list(self._names)
+
+    def expect(self, names: list[str]) -> None:
+        """Give ``names`` the first columns, as they had when something was learned of them."""
+        self._names = {name: column for column, name in enumerate(names)}
+
     def remove(self, row: int, last: int) -> None:
         """Forget ``row``; the row ``last`` takes its place."""
         self._rates.reshape(last + 1, len(self._names))

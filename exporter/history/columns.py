@@ -52,3 +52,8 @@ class Columns:
     def view(self, rows: int) -> Floats:
         """Return the first ``rows`` rows as [rows, signals, length], newest last; valid until the next write."""
         return self._buffer[:rows, :, self._end - self._length : self._end]
+
+    def restore(self, past: Floats) -> None:
+        """Take ``past`` [rows, signals, length], newest last, for what was written so far."""
+        self.grow(len(past))
+        self._buffer[: len(past), :, self._end - self._length : self._end] = past

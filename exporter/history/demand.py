@@ -69,6 +69,18 @@ class Demand:
             ring.write(column)
             ring.advance(steps - 1)
 
+    def fill(self, values: Floats, ceilings: Floats) -> int:
+        """Put ``values`` [rows, resources, steps] and ``ceilings`` [rows, 2, steps], newest last, where nothing is.
+
+        Return the number of steps of which something is known now that was not.
+        """
+        rows, _, steps = values.shape
+        seen, held = (ring.view(rows)[:, :, -steps:] for ring in self.rings)
+        new = np.isnan(seen) & ~np.isnan(values)
+        np.copyto(held, ceilings, where=new[:, [_CPU, _MEMORY]])
+        np.copyto(seen, values, where=new)
+        return int(new.any(axis=(0, 1)).sum())
+
     def grid(self, registry: Registry, step: float, end: float) -> Grid:
         """Return all rows' demand; the node itself is the first row."""
         values = self._values.view(len(registry))

@@ -48,7 +48,7 @@ class Gatherer:
         self._patience = patience
         self._cadvisor = Intake(CADVISOR_COUNTERS, CADVISOR_GAUGES, patience)
         self._probe = Intake(PROBE_COUNTERS, (), patience)
-        self._calls = Labelled("syscall", patience)
+        self.calls = Labelled("syscall", patience)
         self._connections = Labelled("protocol", patience)
         self._followed = Followed(max_syscalls)
         self._node = (np.nan, np.nan)
@@ -62,12 +62,12 @@ class Gatherer:
 
     def remove(self, row: int, last: int) -> None:
         """Forget ``row``; the row ``last`` takes its place."""
-        for part in (self._cadvisor, self._probe, self._calls, self._connections, self._followed):
+        for part in (self._cadvisor, self._probe, self.calls, self._connections, self._followed):
             part.remove(row, last)
 
     def gather(self, cadvisor: Samples, probe: Samples, registry: Registry, now: float) -> Gathered:
         """Return what the samples say of the rows of ``registry``; an empty source says nothing."""
-        calls = self._calls.update(probe.get(SYSCALLS, NO_SAMPLES), registry, now)
+        calls = self.calls.update(probe.get(SYSCALLS, NO_SAMPLES), registry, now)
         connections = self._connections.update(probe.get(CONNECTIONS, NO_SAMPLES), registry, now)
         totals = np.column_stack([_total(calls), _total(connections)])
         seen, kernel = self._cadvisor.rates(cadvisor, registry, now), self._probe.rates(probe, registry, now)

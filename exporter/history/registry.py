@@ -1,13 +1,17 @@
 """Rows of the history: which container lives where, since when, and when it was last listed."""
 
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.history.identity import NODE, Identity
 from exporter.history.windows import Integers
+from exporter.persist.arrays import Arrays, MismatchError, numbers, texts
 
 _FORGET_WORKLOADS = 20
+_NAMES = tuple(field.name for field in fields(Identity))
 
 
 class Registry:
@@ -102,6 +106,27 @@ class Registry:
         if row != last:
             self._rows[self.identities[row].key] = row
         return last
+
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be saved: who is in which row, and the numbers given to lives and workloads."""
+        who = {name: np.array([getattr(each, name) for each in self.identities], np.str_) for name in _NAMES}
+        known = {"workload_names": np.array(list(self._workloads), np.str_), "lives": self.lives}
+        known["workload_numbers"] = np.array(list(self._workloads.values()), np.int64)
+        return who | known | {"next": np.array([self._next, self._next_workload], np.int64)}
+
+    def restore(self, arrays: Arrays, now: float) -> None:
+        """Take back what was saved; who is no longer listed goes as usual, after ``now``. Raise MismatchError."""
+        names = [texts(arrays, name) for name in _NAMES]
+        rows = len(names[0])
+        identities = [Identity(*each) for each in zip(*names, strict=True)]
+        self._rows = {identity.key: row for row, identity in enumerate(identities)}
+        if len(self._rows) != rows or identities[:1] != [NODE]:
+            raise MismatchError("its containers are not told apart by their keys")
+        self.identities, self._lives = identities, numbers(arrays, "lives", rows)
+        self._seen, self._listed = [np.inf, *[now] * (rows - 1)], [False, *[True] * (rows - 1)]
+        workloads = texts(arrays, "workload_names")
+        self._workloads = dict(zip(workloads, numbers(arrays, "workload_numbers", len(workloads)), strict=True))
+        self._next, self._next_workload = numbers(arrays, "next", 2)
 
     def _workload(self, name: str) -> int:
         number = self._workloads.pop(name, None)

@@ -1,8 +1,10 @@
 """The history: both sources' samples in, arrays of all containers out."""
 
 from dataclasses import fields
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.config import Config
 from exporter.history.calls import LabelledRates
@@ -15,9 +17,14 @@ from exporter.history.registry import Registry
 from exporter.history.signals import COLUMN, SIGNALS
 from exporter.history.snapshot import Allocation, Snapshot
 from exporter.history.windows import Floats, Grid, Window
+from exporter.persist.arrays import Arrays, fitting, numbers, texts, under, within
 from exporter.sources.exposition import Samples
 
 _STALE_CYCLES = 3
+_GRACE = 300.0
+"""Seconds for which a container that was remembered may go unseen after a start: sources start too."""
+_RINGS = ("fine", "values", "ceilings")
+"""What is saved, by name. Past rates of followed calls are not: they only adorn a profile."""
 
 
 class History:
@@ -37,6 +44,11 @@ class History:
         self._oom_kills: dict[str, float] = {}
         self._cycle: int | None = None
         self._at = 0.0
+
+    @property
+    def at(self) -> float:
+        """Epoch seconds of the newest cycle."""
+        return self._at
 
     def update(self, cadvisor: Samples | None, probe: Samples | None, now: float) -> Snapshot:
         """Take what the sources gave (None where one could not be read) and return what is true now."""
@@ -70,6 +82,37 @@ class History:
         step = self._config.forecast.step
         return self.demand.grid(self.registry, step, self._at // step * step)
 
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be saved."""
+        rows = len(self.registry)
+        kills = [self._oom_kills.get(identity.key, np.nan) for identity in self.registry.identities]
+        plain = {
+            "syscalls": np.array(self._gatherer.calls.names, np.str_),
+            "oom_kills": np.array(kills),
+            "cycle": np.array([-1 if self._cycle is None else self._cycle], np.int64),
+        }
+        rings = {name: ring.view(rows) for name, ring in zip(_RINGS, self._saved_rings(), strict=True)}
+        return plain | rings | under("registry", self.registry.export())
+
+    def restore(self, arrays: Arrays, at: float, now: float) -> None:
+        """Take back what was saved ``at`` into a history that is new, and let time pass until ``now``.
+
+        Raise MismatchError; the history is then not to be used.
+        """
+        self.registry.restore(within("registry", arrays), now + _GRACE)
+        rows, keys = len(self.registry), [identity.key for identity in self.registry.identities]
+        for name, ring in zip(_RINGS, self._saved_rings(), strict=True):
+            ring.restore(fitting(arrays, name, ring.view(0), rows))
+        self._followed.grow(rows)
+        self._gatherer.calls.expect(texts(arrays, "syscalls"))
+        kills = fitting(arrays, "oom_kills", np.empty(rows))
+        self._oom_kills = dict(zip(keys, kills.tolist(), strict=True))
+        self._cycle, self._at = numbers(arrays, "cycle", 1)[0], at
+        self._pass(now)
+
+    def _saved_rings(self) -> tuple[Columns, ...]:
+        return (self._fine, *self.demand.rings)
+
     def _follow(self, cadvisor: Samples | None, probe: Samples | None, now: float) -> None:
         named, unnamed = self._gatherer.listed(cadvisor, probe)
         for identity in named.values():
@@ -99,17 +142,21 @@ class History:
             ring.remove(row, last)
 
     def _remember(self, gathered: Gathered, now: float) -> None:
+        self._pass(now)
+        extra = bounds(gathered.fresh, gathered.allocation, gathered.node_cpu, self._new_oom_kills(gathered.oom_kills))
+        self._fine.write(np.hstack([gathered.fresh, extra]))
+        self._followed.forget(gathered.followed.replaced)
+        self._followed.write(_take(gathered))
+
+    def _pass(self, now: float) -> None:
+        """Begin the cycle of ``now``; what was missed until then stays empty."""
         cycle, step = round(now / self._config.interval), self._config.forecast.step
         if self._cycle is not None and now // step > self._at // step:
             self._close_step(round(now // step - self._at // step))
             self.steps += 1
         missed = 1 if self._cycle is None else max(1, cycle - self._cycle)
-        extra = bounds(gathered.fresh, gathered.allocation, gathered.node_cpu, self._new_oom_kills(gathered.oom_kills))
-        self._fine.advance(missed)
-        self._fine.write(np.hstack([gathered.fresh, extra]))
-        self._followed.forget(gathered.followed.replaced)
-        self._followed.advance(missed)
-        self._followed.write(_take(gathered))
+        for ring in (self._fine, self._followed):
+            ring.advance(missed)
         self._cycle, self._at = cycle, now
 
     def _close_step(self, steps: int) -> None:

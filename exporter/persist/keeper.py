@@ -1,0 +1,147 @@
+"""Keeps what is learned in a state directory: reads it once, saves it while nothing turns, and at the end."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import structlog
+from numpy.typing import NDArray
+
+from exporter.config import StateConfig
+from exporter.durations import format_duration
+from exporter.persist.arrays import Arrays, MismatchError
+from exporter.persist.file import About, DamagedError, opened, remove_unfinished, write
+
+FORMAT: Final = 1
+"""Raise it whenever the meaning of an array changes while its name, type and shape stay."""
+FILE: Final = "state.npz"
+DAMAGED: Final = "state.npz.damaged"
+_AHEAD = 60.0
+"""Seconds that a file may have been saved after now: clocks are corrected by less."""
+
+_log = structlog.get_logger(__name__)
+
+
+class _OvertakenError(Exception):
+    """A turn began before everything was copied."""
+
+
+class Keeper:
+    """One file in ``config.directory``; without a directory it keeps nothing. ``made_with`` is what shapes arrays."""
+
+    def __init__(self, config: StateConfig, made_with: dict[str, Any]) -> None:
+        self._directory = config.directory
+        self._interval = config.interval
+        self._made_with = json.loads(json.dumps(made_with))
+        self._quiet = threading.Lock()
+        self._turns = 0
+        self._began: float | None = None
+        """When the last saving began."""
+        self._writer: threading.Thread | None = None
+        self._failing = False
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Hold while what is learned changes; it is never copied meanwhile, and a copy half made is given up."""
+        with self._quiet:
+            self._turns += 1
+            yield
+
+    def load(self, restore: Callable[[Arrays, float], None], now: float) -> float | None:
+        """Hand what was saved, and when, to ``restore``; return when that was, None where nothing was taken.
+
+        A file that is damaged, or of another version or configuration, is set aside with one line in the log.
+        ``restore`` raises MismatchError where the arrays are not its own.
+        """
+        if self._directory is None:
+            return None
+        try:
+            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            remove_unfinished(self._directory)
+            with opened(self._directory / FILE) as (about, arrays):
+                at = self._time_of(about, now)
+                restore(arrays, at)
+        except FileNotFoundError:
+            return None
+        except (DamagedError, MismatchError) as error:
+            self._set_aside(self._directory, str(error))
+            return None
+        except OSError as error:
+            _log.warning("state cannot be read; learning anew", directory=str(self._directory), reason=str(error))
+            return None
+        _log.info("state restored", file=str(self._directory / FILE), age=format_duration(round(max(now - at, 0))))
+        return at
+
+    def reject(self, reason: str) -> None:
+        """Set aside what ``load`` has handed out, since nothing can be done with it."""
+        if self._directory is not None:
+            self._set_aside(self._directory, reason)
+
+    def offer(self, export: Callable[[], Arrays], now: float) -> None:
+        """Begin to save, in a thread, if it is time; call between two turns, from where turns are made."""
+        busy = self._writer is not None and self._writer.is_alive()
+        if self._directory is None or busy or not self._due(now):
+            return
+        self._began = now
+        arguments = (self._directory, export(), now, self._turns)
+        self._writer = threading.Thread(target=self._save, args=arguments, daemon=True, name="save")
+        self._writer.start()
+
+    def close(self, export: Callable[[], Arrays], now: float) -> None:
+        """Save what was learned last; what is being saved is given up for it."""
+        if self._directory is None:
+            return
+        with self.turn():
+            pass
+        if self._writer is not None:
+            self._writer.join()
+        self._save(self._directory, export(), now, self._turns)
+
+    def _due(self, now: float) -> bool:
+        if self._began is None:
+            self._began = now
+        return not 0 <= now - self._began < self._interval
+
+    def _save(self, directory: Path, arrays: Arrays, now: float, turn: int) -> None:
+        def copy(piece: NDArray[Any]) -> bytes:
+            with self._quiet:
+                if self._turns != turn:
+                    raise _OvertakenError("a turn began before all was copied")
+                return piece.tobytes()
+
+        about = {"format": FORMAT, "made_with": self._made_with, "at": now}
+        try:
+            size = write(directory / FILE, about, arrays, copy)
+        except (OSError, _OvertakenError) as error:
+            if not self._failing:
+                _log.warning("state not saved; trying again", file=str(directory / FILE), reason=str(error))
+            self._failing = True
+            return
+        self._failing = False
+        _log.debug("state saved", file=str(directory / FILE), bytes=size)
+
+    def _time_of(self, about: About, now: float) -> float:
+        """Return when the file was saved; raise MismatchError if it is not for this program as configured."""
+        if about.get("format") != FORMAT:
+            raise MismatchError(f"it is of format {about.get('format')}, this program reads {FORMAT}")
+        before = about.get("made_with", {})
+        for key, value in self._made_with.items():
+            if before.get(key) != value:
+                raise MismatchError(f"it was made with {key} {before.get(key)}, now it is {value}")
+        at = about.get("at")
+        if not isinstance(at, float):
+            raise MismatchError("it does not say when it was saved")
+        if at > now + _AHEAD:
+            raise MismatchError("it was saved later than now; the clock was set back")
+        return at
+
+    def _set_aside(self, directory: Path, reason: str) -> None:
+        file, damaged = directory / FILE, directory / DAMAGED
+        _log.warning("state set aside; everything is learned anew", file=str(file), kept_as=str(damaged), reason=reason)
+        try:
+            file.replace(damaged)
+        except OSError as error:
+            _log.warning("state could not be set aside", file=str(file), reason=str(error))
