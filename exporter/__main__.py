@@ -10,7 +10,8 @@ import structlog
 from waitress.server import create_server
 
 from exporter import logs, options
-from exporter.backtest import PrometheusQuery, Request, run_backtest
+from exporter.backtest.command import Request, run_backtest
+from exporter.backtest.source import DEFAULT_SPAN, PrometheusQuery
 from exporter.config import ConfigError, load_config
 from exporter.publish.web import create_app
 from exporter.replay import run_replay
@@ -67,10 +68,12 @@ def _backtest(chosen: argparse.Namespace) -> int:
         return _refuse("backtest: --prometheus.url: needs --query; give the PromQL whose series are forecast", 2)
     if chosen.input and chosen.query:
         return _refuse("backtest: --query: goes with --prometheus.url; leave it out beside --input", 2)
-    asked = PrometheusQuery(chosen.url, chosen.query, fetch_range, time.time()) if chosen.url else chosen.input
-    return run_backtest(
-        Request(asked, chosen.output, chosen.horizons, chosen.quantiles, chosen.origins, chosen.test_from)
-    )
+    if chosen.input and chosen.span:
+        return _refuse("backtest: --span: goes with --prometheus.url; a file is read whole", 2)
+    span = chosen.span or DEFAULT_SPAN
+    asked = PrometheusQuery(chosen.url, chosen.query, fetch_range, time.time(), span) if chosen.url else chosen.input
+    design = (chosen.horizons, chosen.quantiles, chosen.origins, chosen.test_from)
+    return run_backtest(Request(asked, chosen.output, *design, chosen.plot))
 
 
 _COMMANDS = {"run": _run, "check-config": _check, "replay": _replay, "backtest": _backtest}

@@ -10,6 +10,14 @@ from exporter.addresses import listen_address
 from exporter.durations import parse_duration
 
 _SHORTEST = 0.001
+_BACKTEST_EXAMPLES = """examples:
+  cpp-exporter backtest --input usage.csv.gz --output forecasts.csv --plot forecasts.html
+  cpp-exporter backtest --prometheus.url http://127.0.0.1:9090 --span 2w \\
+    --query 'sum by (container) (rate(container_cpu_usage_seconds_total{name!=""}[5m]))' \\
+    --origins 200 --output forecasts.csv --plot forecasts.html
+
+A login goes into the URL (http://USER:PASSWORD@HOST:PORT) or ~/.netrc; REQUESTS_CA_BUNDLE names a private authority's
+certificate. Exit code 2 is bad input, said in one line."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -70,13 +78,24 @@ def _add_replay(command: argparse.ArgumentParser) -> None:
 
 
 def _add_backtest(command: argparse.ArgumentParser) -> None:
+    command.formatter_class = argparse.RawDescriptionHelpFormatter
+    command.epilog = _BACKTEST_EXAMPLES
     source = command.add_mutually_exclusive_group(required=True)
     source.add_argument("--input", type=Path, metavar="F", help="CSV, plain, .gz or .xz: series,timestamp,value")
     source.add_argument(
         "--prometheus.url", dest="url", metavar="URL", help="measure on your own history; needs --query"
     )
     command.add_argument("--query", metavar="Q", help="PromQL whose series are forecast; with --prometheus.url only")
+    command.add_argument(
+        "--span",
+        type=_reading(_duration),
+        metavar="T",
+        help="how much of Prometheus's past to read, a sample a minute (default 1w); with --prometheus.url only",
+    )
     command.add_argument("--output", required=True, type=Path, metavar="O", help="CSV with a row a forecast")
+    command.add_argument(
+        "--plot", type=Path, metavar="FILE.html", help="page with the forecasts drawn against what came"
+    )
     command.add_argument(
         "--horizons", default="5m,15m,30m", type=_reading(_durations), help="how far ahead (default %(default)s)"
     )

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from exporter.backtest import PrometheusQuery, Request, run_backtest
+from exporter.backtest.command import Request, run_backtest
+from exporter.backtest.source import FetchRange, PrometheusQuery, load
 from exporter.forecast.recordings import clusters, lay_out, make, read_csv
 from exporter.forecast.trial import Design, targets
 
@@ -95,7 +96,7 @@ def test_a_corrupt_file_is_refused_in_one_line(
         ("series,timestamp,value\na,1.5,3\n", ":2:"),
         ("series,timestamp,value\na,1\n", ":2:"),
         ("series,timestamp,value\na,1,2\n", "at least 3"),
-        ("series,timestamp,value\na,0,2\na,1,2\na,2,3\na,99999999,2\n", "mend its timestamps"),
+        ("series,timestamp,value\na,0,2\na,1,2\na,2,3\na,99999999,2\n", "nothing to forecast"),
     ],
 )
 def test_bad_input_gets_one_clear_line(
@@ -127,33 +128,84 @@ def test_series_of_other_steps_or_times_do_not_share_columns() -> None:
     assert lay_out([minute, beside]).values[:, 0, 1:3].tolist() == [[2, 3], [4, 5]]
 
 
+Answer = dict[str, tuple[list[float], list[float]]]
+
+
+def answering(known: Answer, asked: list[tuple[float, float]]) -> FetchRange:
+    """Return a Prometheus that knows these samples, and notes what spans it is asked for."""
+
+    def fetch(url: str, query: str, start: float, end: float, step: float, timeout: float) -> Answer:
+        asked.append((start, end))
+        within = {}
+        for name, (times, values) in known.items():
+            there = [(at, value) for at, value in zip(times, values, strict=True) if start <= at <= end]
+            if there or not times:
+                within[name] = ([at for at, _ in there], [value for _, value in there])
+        return within
+
+    return fetch
+
+
+def past(count: int, end: float = 999_960.0) -> tuple[list[float], list[float]]:
+    return [end - 60.0 * at for at in reversed(range(count))], [float(at % 7) for at in range(count)]
+
+
 def test_a_query_to_prometheus_stands_in_for_a_file(tmp_path: Path) -> None:
-    asked = []
-
-    def fetch(*arguments: object) -> dict[str, tuple[list[float], list[float]]]:
-        asked.append(arguments)
-        return {"up": ([60.0 * at for at in range(90)], [float(at % 7) for at in range(90)]), "new": ([0.0], [1.0])}
-
+    fetch = answering({"up": past(90), "new": past(1)}, [])
     query = PrometheusQuery("http://prometheus", "rate(x[5m])", fetch, now=1e6)
     assert run_backtest(Request(query, tmp_path / "out.csv", origins=3, test_from=0.5)) == 0
-    assert asked == [("http://prometheus", "rate(x[5m])", 1e6 - 604800, 1e6, 60.0, 60.0)]
     assert {row["series"] for row in rows_of(tmp_path / "out.csv")} == {"up"}
 
 
-Answer = dict[str, tuple[list[float], list[float]]]
+def test_each_minute_of_the_span_is_asked_for_once_in_answers_of_bounded_size() -> None:
+    asked: list[tuple[float, float]] = []
+    known = {f"s{at}": past(5000) for at in range(3)}
+    query = PrometheusQuery("http://prometheus", "up", answering(known, asked), now=999_960.5, span=3 * 86400.0)
+    recordings = load(query, Design((300.0,), (0.5,), 3, 0.6))
+    minutes = [at for start, end in asked for at in np.arange(start, end + 1, 60.0).tolist()]
+    assert sorted(minutes) == np.arange(999_960 - 3 * 86400, 999_961, 60.0).tolist()
+    assert max(end - start for start, end in asked) <= 1440 * 60
+    assert [recording.name for recording in recordings] == ["s0", "s1", "s2"]
+    assert all(len(recording.values) == 3 * 1440 + 1 for recording in recordings)
 
-USABLE = ([60.0 * at for at in range(90)], [float(at % 7) for at in range(90)])
+
+def test_of_too_many_series_those_alive_now_are_tried_and_the_rest_is_counted(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    known = {f"gone{at}": past(90, end=996_000.0) for at in range(30)} | {f"here{at:03}": past(60) for at in range(499)}
+    query = PrometheusQuery("http://prometheus", "up", answering(known, []), now=1e6, span=7200.0)
+    recordings = load(query, Design((300.0,), (0.5,), 3, 0.6))
+    assert len(recordings) == 500
+    assert [recording.name for recording in recordings[-2:]] == ["here498", "gone0"]
+    assert "500 of 529 series are tried; narrow --query" in capsys.readouterr().err
+
+
+def test_an_answer_of_very_many_series_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    many = {str(at): ([1e6], [1.0]) for at in range(20_001)}
+    query = PrometheusQuery("http://prometheus", "up", lambda *_: many, now=1e6)
+    assert run_backtest(Request(query, tmp_path / "out.csv")) == 2
+    assert "20001 series are too many" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("span", [0.0, 1e9])
+def test_a_span_beyond_reason_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str], span: float) -> None:
+    query = PrometheusQuery("http://prometheus", "up", answering({}, []), now=1e6, span=span)
+    assert run_backtest(Request(query, tmp_path / "out.csv")) == 2
+    assert "--span: give a time" in capsys.readouterr().err
+
+
+USABLE = past(90)
 UNUSABLE = {
     "empty": ([], []),
-    "of one sample": ([0.0], [1.0]),
+    "of one sample": past(1),
     "without numbers": (USABLE[0], [float("nan")] * 90),
     "of two numbers": (USABLE[0], [1.0, 2.0] + [float("inf")] * 88),
-    "shorter than the horizons": ([60.0 * at for at in range(10)], [1.0] * 10),
+    "shorter than the horizons": past(10),
 }
 
 
 def ask(output: Path, answer: Answer) -> int:
-    query = PrometheusQuery("http://prometheus", "up", lambda *_: answer, now=1e6)
+    query = PrometheusQuery("http://prometheus", "up", answering(answer, []), now=1e6)
     return run_backtest(Request(query, output, origins=2, test_from=0.5))
 
 

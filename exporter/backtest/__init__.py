@@ -1,0 +1,1 @@
+"""The command `backtest`: past samples in, forecasts, scores and a picture of both out."""
