@@ -8,6 +8,8 @@ from exporter.history.windows import Bools, Floats, Grid, Integers
 
 _BINDING = 5
 """Columns over which a cap must bind for demand to be taken as the ceiling."""
+_BLOCK = 256
+"""Series that are mended at a time: what that needs besides its result is several times their size."""
 
 
 @dataclass(frozen=True)
@@ -29,14 +31,18 @@ class Demand:
 def prepare(grid: Grid) -> Demand:
     """Return the demand behind ``grid``; causal, so that a later column never changes an earlier one."""
     width = grid.values.shape[2]
-    values = grid.values.reshape(-1, width)
-    censored = grid.censored.reshape(-1, width)
-    low, high = values, grid.ceilings.reshape(-1, width)
-    seen = ~np.isnan(values)
-    if censored.any():
-        values = _impute(values, high, censored)
-    first = np.where(seen.any(axis=1), seen.argmax(axis=1), width)
-    return Demand(_fill(values, seen, first), seen & ~censored, low, high, first)
+    low, high, censored = (array.reshape(-1, width) for array in (grid.values, grid.ceilings, grid.censored))
+    measured, first = np.empty(low.shape, np.bool_), np.empty(len(low), np.int64)
+    values = low
+    for start in range(0, len(low), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        seen = ~np.isnan(low[block])
+        measured[block] = seen & ~censored[block]
+        first[block] = np.where(seen.any(axis=1), seen.argmax(axis=1), width)
+        if not measured[block].all():
+            values = low.copy() if values is low else values
+            values[block] = _fill(_impute(low[block], high[block], censored[block]), seen, first[block])
+    return Demand(values, measured, low, high, first)
 
 
 def _impute(values: Floats, ceilings: Floats, censored: Bools) -> Floats:
@@ -53,10 +59,5 @@ def _impute(values: Floats, ceilings: Floats, censored: Bools) -> Floats:
 
 def _fill(values: Floats, seen: Bools, first: Integers) -> Floats:
     """Carry the last sample forward; before the first one stands the first."""
-    rows = np.flatnonzero(~seen.all(axis=1) & (first < values.shape[1]))
-    if not rows.size:
-        return values
-    columns = np.where(seen[rows], np.arange(values.shape[1]), first[rows, None])
-    filled = values.copy()
-    filled[rows] = np.take_along_axis(values[rows], np.maximum.accumulate(columns, axis=1), axis=1)
-    return filled
+    columns = np.where(seen, np.arange(values.shape[1]), np.minimum(first, values.shape[1] - 1)[:, None])
+    return np.take_along_axis(values, np.maximum.accumulate(columns, axis=1), axis=1)
