@@ -64,7 +64,7 @@ def _runtime(row: int, state: State, history: History, config: Config, window: f
     columns = max(1, round(window / config.interval))
     past = history.window(state.snapshot).signals[row, :, -columns:]
     at = state.snapshot.at - config.interval * np.arange(past.shape[1] - 1, -1, -1)
-    calls = history.followed()[row, :, -columns:]
+    calls = history.followed(row)[:, -columns:]
     slots, names = state.snapshot.followed[row], state.snapshot.syscalls.names
     followed = [(names[call], slot) for slot, call in enumerate(slots.tolist()) if call >= 0]
     return RuntimeMetrics(

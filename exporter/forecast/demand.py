@@ -31,7 +31,8 @@ class Demand:
 def prepare(grid: Grid) -> Demand:
     """Return the demand behind ``grid``; causal, so that a later column never changes an earlier one."""
     width = grid.values.shape[2]
-    low, high, censored = (array.reshape(-1, width) for array in (grid.values, grid.ceilings, grid.censored))
+    low, high = grid.values.reshape(-1, width), grid.ceilings.reshape(-1, width)
+    censored = grid.censored.reshape(-1, width)
     measured, first = np.empty(low.shape, np.bool_), np.empty(len(low), np.int64)
     values = low
     for start in range(0, len(low), _BLOCK):

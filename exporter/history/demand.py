@@ -83,11 +83,11 @@ class Demand:
 
     def grid(self, registry: Registry, step: float, end: float) -> Grid:
         """Return all rows' demand; the node itself is the first row."""
-        values = self._values.view(len(registry))
-        most = values.copy()
-        held = self._ceilings.view(len(registry))
-        for column, resource in enumerate((_CPU, _MEMORY)):
-            most[:, resource] = np.fmax(values[:, resource], held[:, column])
-        censored = np.zeros(values.shape, np.bool_)
-        censored[:, [_CPU, _MEMORY]] = ~np.isnan(held)
+        values, held = self._values.view(len(registry)), self._ceilings.view(len(registry))
+        most, censored = values, np.broadcast_to(np.False_, values.shape)
+        if not np.isnan(held).all():
+            most, censored = values.copy(), censored.copy()
+            for column, resource in enumerate((_CPU, _MEMORY)):
+                np.fmax(values[:, resource], held[:, column], out=most[:, resource])
+                censored[:, resource] = ~np.isnan(held[:, column])
         return Grid(step, end, registry.lives, registry.workloads, values, most, censored)

@@ -1,7 +1,9 @@
 """Label blocks → rows, looked up again only when a source's list of series changes."""
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import structlog
 
@@ -9,9 +11,11 @@ from exporter.history.identity import Identity
 from exporter.sources.exposition import ExpositionError, parse_labels
 
 _log = structlog.get_logger(__name__)
+_SHARED = 4096
+"""Identities that are held once, however many series speak of them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """What one label block says."""
 
@@ -45,4 +49,11 @@ class SeriesIndex:
         except ExpositionError as error:
             _log.warning("series left out", reason=str(error))
             return Entry(None, "")
-        return Entry(self._recognise(labels), labels.get(self._label, ""))
+        identity = self._recognise(labels)
+        return Entry(identity and _shared(identity), sys.intern(labels.get(self._label, "")))
+
+
+@lru_cache(_SHARED)
+def _shared(identity: Identity) -> Identity:
+    """Return the first of all equal identities."""
+    return identity

@@ -25,6 +25,8 @@ _GRACE = 300.0
 """Seconds for which a container that was remembered may go unseen after a start: sources start too."""
 _RINGS = ("fine", "values", "ceilings")
 """What is saved, by name. Past rates of followed calls are not: they only adorn a profile."""
+_CALLS = 1024.0
+"""Calls per second that stand as 1 in the past of followed calls: their float16 ends at 65,504."""
 
 
 class History:
@@ -38,7 +40,7 @@ class History:
         self._gatherer = Gatherer(self._patience, config.max_syscalls)
         length = round(config.history.window / config.interval)
         self._fine = Columns(len(SIGNALS) + len(BOUNDS), length)
-        self._followed = Columns(config.max_syscalls, length)
+        self._followed = Columns(config.max_syscalls, length, kind=np.float16)
         self.steps = 0
         """Steps of the forecast's history that have ended."""
         self._oom_kills: dict[str, float] = {}
@@ -73,9 +75,10 @@ class History:
             node_cpu=self._fine.view(len(self.registry))[0, COLUMN["cpu"]],
         )
 
-    def followed(self) -> Floats:
-        """Return [containers, slots, time], past rates of the calls that are followed by name."""
-        return self._followed.view(len(self.registry))[1:]
+    def followed(self, container: int) -> Floats:
+        """Return [slots, time], past rates of the calls by which the container is followed, to three digits."""
+        past = self._followed.view(len(self.registry))[1 + container]
+        return np.asarray(past * np.float32(_CALLS), np.float32)
 
     def grid(self) -> Grid:
         """Return the demand of all rows at the forecast's step, the node itself first."""
@@ -146,7 +149,7 @@ class History:
         extra = bounds(gathered.fresh, gathered.allocation, gathered.node_cpu, self._new_oom_kills(gathered.oom_kills))
         self._fine.write(np.hstack([gathered.fresh, extra]))
         self._followed.forget(gathered.followed.replaced)
-        self._followed.write(_take(gathered))
+        self._followed.write(np.minimum(_take(gathered) / _CALLS, np.finfo(np.float16).max))
 
     def _pass(self, now: float) -> None:
         """Begin the cycle of ``now``; what was missed until then stays empty."""

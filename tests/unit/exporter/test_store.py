@@ -195,7 +195,7 @@ def test_a_followed_calls_past_is_by_call_and_not_by_slot(history: History, cadv
         totals["write"] += 15.0 * (100 if ticks > 3 else 0)
         snapshot = small.update(cadvisor(now, {"web": {CPU: 0.0}}), probe(now, {"web": {CALLS: dict(totals)}}), now)
     assert snapshot.syscalls.names[snapshot.followed[0, 0]] == "write"
-    np.testing.assert_array_equal(small.followed()[0, 0, -3:], [np.nan, 100.0, 100.0])
+    np.testing.assert_array_equal(small.followed(0)[0, -3:], [np.nan, 100.0, 100.0])
 
 
 def test_a_block_of_labels_that_cannot_be_read_costs_only_its_own_series(history: History, cadvisor: Make) -> None:
