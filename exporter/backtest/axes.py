@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
 _DAY = 86400
+_MONTHS = 60 * _DAY
 _MOST_LONG, _MOST_SHORT = 4, 7
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _PLAIN = (1e-3, 1e15)
@@ -26,7 +27,7 @@ def number_marks(low: float, high: float, most: int = 5) -> Marks:
 def _written(values: list[float], step: float) -> Iterable[str]:
     largest = max((abs(value) for value in values), default=0.0)
     if largest and not _PLAIN[0] <= largest < _PLAIN[1]:
-        digits = max(math.ceil(math.log10(largest / step)), 0)
+        digits = max(math.floor(math.log10(largest)) - math.floor(math.log10(step)), 0)
         return [f"{value:.{digits}e}" for value in values]
     size, prefix = next((pair for pair in _PREFIXES if largest >= pair[0]), (1.0, ""))
     digits = max(-math.floor(math.log10(step / size) + 1e-9), 0)
@@ -50,7 +51,7 @@ def time_title(start: float, end: float) -> str:
 
 def _form(step: int, days: bool) -> str:
     if step >= _DAY:
-        return "%d %b"
+        return "%d %b" if step < _MONTHS else "%b %Y"
     clock = "%H:%M" if step >= 60 else "%H:%M:%S"
     return f"%d %b {clock}" if days else clock
 

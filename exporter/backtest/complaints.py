@@ -3,13 +3,13 @@
 import ast
 import json
 import re
-from urllib.parse import urlsplit
 
 import requests
 from prometheus_api_client.exceptions import PrometheusApiClientException
 
 _STATUS = re.compile(r"HTTP Status Code (\d+) \((.*)\)", re.DOTALL)
 _CAUSE = re.compile(r"\[Errno -?\d+\] ([^'\")]+)")
+_LOGIN = re.compile(r"(^|//|[\s'\"])[^/?#\s@]*:[^/?#\s]*@")
 _LONGEST = 300
 
 
@@ -17,7 +17,7 @@ def complaint(error: OSError, url: str) -> str:
     """Return one line for what ``exporter.sources.prometheus`` raised; a password in ``url`` is not shown."""
     shown = without_password(url)
     cause = error.__cause__ or error
-    text = " ".join(str(cause).replace(url, shown).split())
+    text = " ".join(without_password(str(cause)).split())
     if isinstance(cause, PrometheusApiClientException):
         return _refused(str(cause), shown)
     if isinstance(cause, requests.exceptions.SSLError):
@@ -34,13 +34,9 @@ def complaint(error: OSError, url: str) -> str:
     return _cut(text if text.startswith(shown) else f"{shown}: {text}")
 
 
-def without_password(url: str) -> str:
-    """Return ``url`` as it may be shown."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return "--prometheus.url"
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+def without_password(text: str) -> str:
+    """Return an address, or a text that quotes one, as it may be shown."""
+    return _LOGIN.sub(r"\1", text)
 
 
 def _refused(text: str, shown: str) -> str:

@@ -35,12 +35,13 @@ _HEAD = """<!DOCTYPE html>
 <h1>How good the forecast would have been</h1>
 <p class="source"><bdi>{source}</bdi></p>
 """
-_LEGEND = """<p class="legend">
-<span><svg viewBox="0 0 24 12" aria-hidden="true"><path class="actual" d="M0 6L24 6"/></svg> what came</span>
-<span><svg viewBox="0 0 24 12" aria-hidden="true"><path class="median" d="M0 6L24 6"/></svg> median forecast</span>
-<span><svg viewBox="0 0 24 12" aria-hidden="true"><path class="inner" d="M0 1H24V11H0Z"/></svg> .5 to .9</span>
-<span><svg viewBox="0 0 24 12" aria-hidden="true"><path class="outer" d="M0 1H24V11H0Z"/></svg> .9 to .99</span>
-<span><svg viewBox="0 0 24 12" aria-hidden="true"><circle class="over" cx="12" cy="6" r="3"/></svg> over .99</span>
+_SWATCH = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 12" aria-hidden="true">'
+_LEGEND = f"""<p class="legend">
+<span>{_SWATCH}<path class="actual" d="M0 6L24 6"/></svg> what came</span>
+<span>{_SWATCH}<path class="median" d="M0 6L24 6"/></svg> median forecast</span>
+<span>{_SWATCH}<path class="inner" d="M0 1H24V11H0Z"/></svg> .5 to .9</span>
+<span>{_SWATCH}<path class="outer" d="M0 1H24V11H0Z"/></svg> .9 to .99</span>
+<span>{_SWATCH}<circle class="over" cx="12" cy="6" r="3"/></svg> over .99</span>
 </p>
 <p>Each forecast stands at the time it was made for; between two of them the lines are only joined. A panel shows at
 most 300 of them, evenly chosen, and cuts bands that reach far beyond the values. For more of them, raise
@@ -108,7 +109,8 @@ def _series(row: int, recording: Recording, result: Result, scores: Scores, desi
             f"{_NOT_XML.sub('?', recording.name[:_LONGEST_NAME])}, {ahead} ahead",
             recording.timestamps.astype(np.float64),
             recording.values,
-            result.origins.astype(np.float64) + horizon,
+            result.origins.astype(np.float64),
+            horizon,
             result.forecast[:, i, places],
             result.actual[:, i],
         )

@@ -1,22 +1,17 @@
 """One panel: what came at one series and horizon, over the bands that were forecast for then; as SVG."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 import numpy as np
-from numpy.typing import NDArray
 
 from exporter.backtest.axes import moment, number_marks, time_marks, time_title
-
-Numbers = NDArray[np.float64]
-Flags = NDArray[np.bool_]
+from exporter.backtest.paths import Flags, Numbers, band, breaks, evenly, line, linear, lowest_and_highest
 
 WIDTH, HEIGHT = 440, 220
 _LEFT, _RIGHT, _TOP, _BOTTOM = 58, 12, 12, 40
 _MOST_DRAWN = 300
-_GAP = 3.0
-"""Times the usual spacing: beyond it a line is broken."""
 _REACH = 3.0
 """A band is drawn as far from the actual values as three times their own span."""
 _FLATTEST = 1e-3
@@ -34,12 +29,19 @@ class View:
     """[samples], epoch seconds"""
     values: Numbers
     """[samples]"""
-    due: Numbers
-    """[origins], epoch seconds that were forecast for"""
+    origins: Numbers
+    """[origins], epoch seconds"""
+    horizon: float
+    """Seconds."""
     bands: Numbers
     """[origins, 3], the .5, .9 and .99 quantiles"""
     actual: Numbers
     """[origins]"""
+
+    @property
+    def due(self) -> Numbers:
+        """[origins], epoch seconds that were forecast for."""
+        return self.origins + self.horizon
 
 
 @dataclass(frozen=True)
@@ -53,18 +55,18 @@ class _Scale:
 def panel(view: View) -> str:
     """Return the <svg> element; a forecast beyond the panel's reach is drawn at its edge."""
     view = _thinned(view)
-    span = (float(view.due[0]), max(float(view.due[-1]), float(view.due[0]) + 1.0))
+    span = (float(view.origins[0]), float(view.due[-1]))
     seen = (view.times >= span[0]) & (view.times <= span[1])
     low, high = _extent(np.concatenate([view.values[seen], view.actual]), view.bands)
-    scale = _Scale(_linear(span, (_LEFT, WIDTH - _RIGHT)), _linear((low, high), (HEIGHT - _BOTTOM, _TOP)))
+    scale = _Scale(linear(span, (_LEFT, WIDTH - _RIGHT)), linear((low, high), (HEIGHT - _BOTTOM, _TOP)))
     x, y = scale.x(view.due), scale.y(view.bands)
-    runs = np.split(np.arange(len(x)), np.flatnonzero(_breaks(view.due)) + 1)
+    lifted = breaks(view.due)
     inner = [
         *_axes(scale, span, (low, high)),
-        f'<path class="outer" d="{_band(x, y[:, 1], y[:, 2], runs)}"/>',
-        f'<path class="inner" d="{_band(x, y[:, 0], y[:, 1], runs)}"/>',
-        f'<path class="median" d="{_line(x, y[:, 0], _breaks(view.due))}"/>',
-        f'<path class="actual" d="{_actual(view.times[seen], view.values[seen], scale)}"/>',
+        f'<path class="outer" d="{band(x, y[:, 1], y[:, 2], lifted)}"/>',
+        f'<path class="inner" d="{band(x, y[:, 0], y[:, 1], lifted)}"/>',
+        f'<path class="median" d="{line(x, y[:, 0], lifted)}"/>',
+        f'<path class="actual" d="{_actual(view, seen, scale)}"/>',
         *_exceeded(view, scale),
     ]
     return _svg(view, "".join(inner))
@@ -72,10 +74,8 @@ def panel(view: View) -> str:
 
 def _thinned(view: View) -> View:
     """Return the view with as many origins as can be told apart, evenly chosen."""
-    count = len(view.due)
-    keep = np.unique(np.linspace(0, count - 1, min(count, _MOST_DRAWN)).round().astype(np.int64))
-    due, bands, actual = view.due[keep], view.bands[keep], view.actual[keep]
-    return View(view.label, view.title, view.times, view.values, due, bands, actual)
+    keep = evenly(len(view.due), _MOST_DRAWN)
+    return replace(view, origins=view.origins[keep], bands=view.bands[keep], actual=view.actual[keep])
 
 
 def _extent(actual: Numbers, bands: Numbers) -> tuple[float, float]:
@@ -89,47 +89,11 @@ def _extent(actual: Numbers, bands: Numbers) -> tuple[float, float]:
     return low - missing, high + missing
 
 
-def _linear(domain: tuple[float, float], target: tuple[float, float]) -> Callable[[Numbers], Numbers]:
-    """Return the straight map of ``domain`` onto ``target``; what lies beyond is put at the edge."""
-    factor = (target[1] - target[0]) / (domain[1] - domain[0])
-
-    def onto(value: Numbers) -> Numbers:
-        placed = target[0] + (np.clip(np.nan_to_num(value, nan=domain[0]), *domain) - domain[0]) * factor
-        return np.asarray(np.clip(placed, min(target), max(target)), np.float64)
-
-    return onto
-
-
-def _breaks(times: Numbers) -> Flags:
-    """Return [points - 1], whether the line is broken after each point."""
-    gaps = np.diff(times)
-    return np.asarray(gaps > _GAP * np.median(gaps) if len(gaps) else gaps > 0, np.bool_)
-
-
-def _line(x: Numbers, y: Numbers, breaks: Flags) -> str:
-    """Return a path through the points, lifted at ``breaks``; a lone point stays visible as a dot."""
-    lifted = np.append(True, breaks)
-    return "".join(
-        f"{'M' if lift else 'L'}{a:.1f} {b:.1f}{'h0' if lift else ''}" for a, b, lift in zip(x, y, lifted, strict=False)
-    )
-
-
-def _band(x: Numbers, under: Numbers, over: Numbers, runs: list[NDArray[np.int64]]) -> str:
-    path = []
-    for run in runs:
-        corners = [*zip(x[run], over[run], strict=True), *zip(x[run][::-1], under[run][::-1], strict=True)]
-        path.append("M" + "L".join(f"{a:.1f} {b:.1f}" for a, b in corners) + "Z")
-    return "".join(path)
-
-
-def _actual(times: Numbers, values: Numbers, scale: _Scale) -> str:
-    """Return the path of the samples: of those that fall onto one place the lowest and the highest."""
-    x, run = scale.x(times), np.append(0, np.cumsum(_breaks(times)))[: len(times)]
-    place = np.floor(x).astype(np.int64)
-    order = np.lexsort((values, place))
-    edges = np.flatnonzero(np.diff(place[order]))
-    keep = np.unique(np.concatenate([order[:1], order[edges], order[edges + 1], order[-1:]]))
-    return _line(x[keep], scale.y(values[keep]), np.diff(run[keep]) > 0)
+def _actual(view: View, seen: Flags, scale: _Scale) -> str:
+    x, y = scale.x(view.times[seen]), scale.y(view.values[seen])
+    run = np.append(0, np.cumsum(breaks(view.times[seen])))
+    keep = lowest_and_highest(x, y)
+    return line(x[keep], y[keep], np.diff(run[keep]) > 0)
 
 
 def _exceeded(view: View, scale: _Scale) -> list[str]:

@@ -85,6 +85,7 @@ def test_a_wrong_option_gets_one_line_and_exit_2(
     ("arguments", "part"),
     [
         ([*BACKTEST, "--query", "up"], "--query: goes with --prometheus.url"),
+        ([*BACKTEST, "--span", "1d"], "--span: goes with --prometheus.url"),
         (["backtest", "--prometheus.url", "http://a", "--output", "o"], "--prometheus.url: needs --query"),
     ],
 )
