@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.history.windows import Floats
+from exporter.history.windows import Bools, Floats, Integers
 
 Doubles = NDArray[np.float64]
 
@@ -19,6 +19,9 @@ MAX_Q = 3
 TERMS_AR = MAX_P + MAX_D
 WIDTH = 1 + TERMS_AR + MAX_Q
 """Numbers that describe one model: c, then a, then b; all NaN where there is no model."""
+_ROUNDING = 1e-9
+_UNIT_ROOT = 1e-3
+"""How far over one a double root of one may come out."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,43 @@ def pack(constant: float, ar: Doubles, difference: int, ma: Doubles) -> Doubles:
     packed[1 : len(polynomial)] = -polynomial[1:]
     packed[1 + TERMS_AR : 1 + TERMS_AR + len(ma)] = ma
     return packed
+
+
+def orders(packed: Doubles) -> Integers:
+    """Return [series, 3], the order (p, d, q) behind each of ``packed`` [series, WIDTH]; -1 where there is no model.
+
+    Differencing left roots of exactly one in the polynomial, which an estimate never has.
+    """
+    polynomial = np.concatenate([np.ones((len(packed), 1)), -packed[:, 1 : 1 + TERMS_AR]], axis=1)
+    slope = polynomial * np.arange(TERMS_AR + 1)
+    once = np.abs(polynomial.sum(axis=1)) < _ROUNDING
+    difference = once.astype(np.int64) + (once & (np.abs(slope.sum(axis=1)) < _ROUNDING))
+    found = np.stack([_last(packed[:, 1 : 1 + TERMS_AR]) - difference, difference, _last(packed[:, 1 + TERMS_AR :])], 1)
+    return np.where(np.isnan(packed).any(axis=1, keepdims=True), -1, np.maximum(found, 0))
+
+
+def _last(terms: Doubles) -> Integers:
+    """Return [series], how many of ``terms`` there are up to the last that is not zero."""
+    count = terms.shape[1]
+    return np.where((terms != 0).any(axis=1), count - np.argmax(terms[:, ::-1] != 0, axis=1), 0)
+
+
+def stable(packed: Doubles) -> Bools:
+    """Return [series], whether each of ``packed`` is finite, does not explode and can be inverted."""
+    finite = np.asarray(np.isfinite(packed).all(axis=1))
+    safe = np.where(finite[:, None], packed, 0.0)
+    return finite & roots_within(safe[:, 1 : 1 + TERMS_AR]) & roots_within(-safe[:, 1 + TERMS_AR :])
+
+
+def roots_within(terms: Doubles) -> Bools:
+    """Return [series], whether y[t] = sum terms[i] y[t-i] stays bounded, but for what differencing adds."""
+    size = terms.shape[1]
+    if not size:
+        return np.ones(len(terms), np.bool_)
+    companion = np.zeros((len(terms), size, size))
+    companion[:, 0] = terms
+    companion[:, np.arange(1, size), np.arange(size - 1)] = 1.0
+    return np.asarray(np.abs(np.linalg.eigvals(companion)).max(axis=1) < 1.0 + _UNIT_ROOT)
 
 
 def unpack(packed: Doubles) -> Model:

@@ -15,7 +15,7 @@ from exporter.forecast.engine import Engine, Outlook
 from exporter.forecast.learning import Plan
 from exporter.forecast.lineage import Lineage
 from exporter.forecast.report import coverage, loss_ratio, trusted
-from exporter.forecast.training import Training
+from exporter.forecast.training import Health, Training
 from exporter.history.signals import LEVELS, RESOURCES
 from exporter.history.windows import Bools, Floats, Grid, Integers
 from exporter.persist.arrays import Arrays, fitting, under, within
@@ -49,6 +49,7 @@ class Forecast:
     """[workloads, resources, horizons], mean absolute error over last value's; NaN if not measured"""
     coverage: Floats
     """[workloads, resources, horizons, 2], share of samples at or under the .9 and the .99 quantile"""
+    training: Health
 
 
 class Forecaster:
@@ -74,10 +75,12 @@ class Forecaster:
         rows = self._lineage.follow(grid.lives, grid.workloads)
         if rows is not None:
             self._outlook = _rearranged(self._outlook, rows, len(RESOURCES))
+            self._training.arrange(rows)
         demand = prepare(grid)
         column, width = math.floor(grid.end / grid.step + _ROUNDING), grid.values.shape[2]
         for back in range(self._missed(demand, column) - 1, -1, -1):
             self._outlook = self._engine.step(demand, width - 1 - back, column - back)
+            self._training.observe(self._outlook.due, demand, width - 1 - back)
         self._training.turn(grid, demand)
         return self._published(grid)
 
@@ -92,6 +95,7 @@ class Forecaster:
         """Take back what was saved, into a forecaster that has observed nothing yet; raise MismatchError."""
         containers = self._lineage.restore(within("lineage", arrays))
         self._engine.restore(within("engine", arrays), containers)
+        self._training.arrange(np.full(containers, -1, np.int64))
         outlook, series = within("outlook", arrays), containers * len(RESOURCES)
         said = {name: fitting(outlook, name, array, series) for name, array in vars(self._outlook).items()}
         self._outlook = Outlook(**said)
@@ -125,6 +129,7 @@ class Forecaster:
             workloads=workloads,
             loss_ratio=loss_ratio(state, of, len(workloads)),
             coverage=coverage(state, of, len(workloads)),
+            training=self._training.health(),
         )
 
 

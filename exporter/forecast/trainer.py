@@ -1,35 +1,45 @@
 """Starts the training child and takes its answer, without ever waiting for it in a cycle."""
 
-import io
 import os
+import resource
 import subprocess
 import sys
 import tempfile
-import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
-from exporter.history.windows import Floats, Integers
+from exporter.forecast import exchange
+from exporter.forecast.exchange import Arrays, NonsenseError
 
+CHILD: Final = (sys.executable, "-m", "exporter.forecast.child")
+REASONS: Final = ("start", "deadline", "died", "nonsense")
+"""Why a pass failed: no child could be started, it did not end in time, ended with an error, or cannot be believed."""
 _GRACE = 30.0
 """Seconds beyond its own limit after which the child is killed: import and one last search."""
 
-_log = structlog.get_logger()
+_log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
-class Trained:
+class Answer:
     """What a pass found."""
 
-    row: Integers
-    """[models], rows of the series that were handed over"""
-    model: np.ndarray[Any, np.dtype[np.float64]]
-    """[models, arima.WIDTH]"""
+    arrays: Arrays
+    cpu_seconds: float
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A pass that found nothing; one of REASONS."""
+
+    reason: str
+    cpu_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -37,55 +47,68 @@ class _Pass:
     process: subprocess.Popen[bytes]
     scratch: tempfile.TemporaryDirectory[str]
     deadline: float
+    cpu_before: float
 
     def read(self, name: str) -> bytes:
         return (Path(self.scratch.name) / name).read_bytes()
 
+    def cpu_seconds(self) -> float:
+        return max(_children_cpu() - self.cpu_before, 0.0)
+
 
 class Trainer:
-    """At most one child at a time; ``clock`` is monotonic."""
+    """At most one child at a time; ``clock`` is monotonic, ``command`` another program than the child itself."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+    def __init__(self, seconds: float, clock: Callable[[], float], command: Sequence[str] = CHILD) -> None:
         self._seconds = seconds
         self._clock = clock
+        self._command = list(command)
         self._running: _Pass | None = None
+        self._unborn: Failure | None = None
 
     @property
     def busy(self) -> bool:
         """Whether a child is at work or its answer not yet taken."""
-        return self._running is not None
+        return self._running is not None or self._unborn is not None
 
-    def start(self, series: Floats) -> None:
-        """Hand ``series`` [series, time] to a new child; the most urgent first."""
+    def start(self, request: Mapping[str, NDArray[Any]]) -> None:
+        """Hand ``request`` to a new child; where none can be started, ``poll`` says so."""
         scratch = tempfile.TemporaryDirectory(prefix="cpp-training-")
-        request, answer, complaint = (Path(scratch.name) / name for name in ("request", "answer", "complaint"))
         try:
-            with request.open("wb") as stream:
-                np.savez(stream, series=series, seconds=self._seconds)
-            with request.open("rb") as stdin, answer.open("wb") as stdout, complaint.open("wb") as stderr:
-                command = [sys.executable, "-m", "exporter.forecast.child"]
-                process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=stderr, env=_environment())
+            process = self._spawn(Path(scratch.name), {"seconds": np.array(self._seconds), **request})
         except OSError as error:
-            _log.warning("training child did not start", error=str(error))
             scratch.cleanup()
+            self._unborn = failed("start", error=str(error))
             return
-        self._running = _Pass(process, scratch, self._clock() + self._seconds + _GRACE)
+        self._running = _Pass(process, scratch, self._clock() + self._seconds + _GRACE, _children_cpu())
 
-    def poll(self) -> Trained | None:
-        """Return the answer once it is there; None while there is none. A failed child is logged and forgotten."""
+    def _spawn(self, folder: Path, request: Mapping[str, NDArray[Any]]) -> subprocess.Popen[bytes]:
+        (folder / "request").write_bytes(exchange.write(request))
+        with (
+            (folder / "request").open("rb") as stdin,
+            (folder / "answer").open("wb") as stdout,
+            (folder / "complaint").open("wb") as stderr,
+        ):
+            return subprocess.Popen(self._command, stdin=stdin, stdout=stdout, stderr=stderr, env=_environment())
+
+    def poll(self) -> Answer | Failure | None:
+        """Return how the pass ended, once; None while there is nothing to say."""
+        unborn, self._unborn = self._unborn, None
         running = self._running
         if running is None:
-            return None
+            return unborn
+        late = self._clock() > running.deadline
         if running.process.poll() is None:
-            if self._clock() > running.deadline:
-                running.process.kill()
-            return None
+            if not late:
+                return None
+            running.process.kill()
+            running.process.wait()
         self._running = None
         with running.scratch:
-            return _read(running)
+            return _ended(running, late)
 
-    def wait(self) -> Trained | None:
-        """Return the answer, waiting for it as long as the child may take."""
+    def wait(self) -> Answer | Failure | None:
+        """Return how the pass ended, waiting for it as long as the child may take."""
         if self._running is not None:
             try:
                 self._running.process.wait(self._seconds + _GRACE)
@@ -96,10 +119,17 @@ class Trainer:
 
     def close(self) -> None:
         """End the child, if one is at work."""
-        if self._running is not None:
-            self._running.process.kill()
-            self._running.process.wait()
-            self.poll()
+        running, self._running = self._running, None
+        if running is not None:
+            running.process.kill()
+            running.process.wait()
+            running.scratch.cleanup()
+
+
+def failed(reason: str, cpu_seconds: float = 0.0, **details: object) -> Failure:
+    """Log and return a failure."""
+    _log.warning("training failed; the old models go on serving", reason=reason, **details)
+    return Failure(reason, cpu_seconds)
 
 
 def _environment() -> dict[str, str]:
@@ -107,11 +137,17 @@ def _environment() -> dict[str, str]:
     return {**os.environ, **threads}
 
 
-def _read(running: _Pass) -> Trained | None:
-    try:
-        with np.load(io.BytesIO(running.read("answer"))) as answer:
-            return Trained(answer["row"], answer["model"])
-    except (ValueError, EOFError, KeyError, zipfile.BadZipFile):
+def _children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def _ended(running: _Pass, late: bool) -> Answer | Failure:
+    cpu, code = running.cpu_seconds(), running.process.returncode
+    if code:
         last = running.read("complaint").decode(errors="replace").strip().splitlines()[-1:]
-        _log.warning("training child failed", code=running.process.returncode, error="".join(last))
-        return None
+        return failed("deadline" if late else "died", cpu, code=code, error="".join(last))
+    try:
+        return Answer(exchange.read(running.read("answer")), cpu)
+    except NonsenseError as error:
+        return failed("nonsense", cpu, error=str(error))

@@ -1,85 +1,185 @@
-"""When the training child runs, on which series, and what becomes of its models."""
+"""When the training child runs, on which series, and what becomes of its answer."""
 
+import importlib.util
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
+import structlog
+from numpy.typing import NDArray
 
 from exporter.config import ForecastConfig
-from exporter.forecast import arima
+from exporter.forecast import work
 from exporter.forecast.demand import Demand
+from exporter.forecast.drift import Drift
 from exporter.forecast.engine import Engine
-from exporter.forecast.state import SCORED
-from exporter.forecast.trainer import Trained, Trainer
+from exporter.forecast.exchange import NonsenseError
+from exporter.forecast.relearn import relearn
+from exporter.forecast.schedule import CAUSES, Schedule
+from exporter.forecast.trainer import REASONS, Answer, Failure, Trainer, failed
 from exporter.history.windows import Floats, Grid, Integers
 
-COLUMNS = 400
-"""Newest columns that a model is fitted to."""
-FEWEST = 60
-"""Columns that a series must have for a model."""
 _LONGEST_PASS = 600.0
+_REST = 86400.0
+"""Seconds for which a series that had its search comes after those that had none."""
+
+_log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Health:
+    """How training has done since the start."""
+
+    passes: dict[str, int]
+    """Begun, by each of CAUSES."""
+    failures: dict[str, int]
+    """By each of REASONS."""
+    changed: dict[str, int]
+    """Series that were learned anew, by the CAUSES that showed it."""
+    cpu_seconds: float
+    """Of all children that ended."""
+    fitted: float
+    """Epoch seconds of the last good pass; NaN before it."""
+
+
+@dataclass(frozen=True)
+class _Handed:
+    """What a child is at work on: [rows, 2], life and resource, so that it is found again whoever came or went."""
+
+    series: Integers
+    drifted: Integers
+    unused: Integers
 
 
 class Training:
-    """Runs a pass each retrain interval, worst forecasts first, and puts its models into the engine's state."""
+    """Runs passes of the child, worst forecasts first, and puts its models into the engine's state."""
 
-    def __init__(self, config: ForecastConfig, engine: Engine, clock: Callable[[], float]) -> None:
-        self._config = config
+    def __init__(
+        self, config: ForecastConfig, engine: Engine, clock: Callable[[], float], trainer: Trainer | None = None
+    ) -> None:
         self._engine = engine
-        self._trainer = Trainer(min(config.retrain_interval / 2, _LONGEST_PASS), clock)
-        self._handed: Integers = np.empty((0, 2), np.int64)
-        self._began = -np.inf
+        self._trainer = trainer or Trainer(min(config.retrain_interval / 2, _LONGEST_PASS), clock)
+        self._schedule = Schedule(config.retrain_interval)
+        self._drift = Drift(engine.plan.resources, engine.plan.ahead)
+        self._searches = config.max_series_per_training if config.arima and _installed() else 0
+        self._fits = config.arima
+        self._searched: NDArray[np.float64] = np.empty((0, engine.plan.resources))
+        none = np.empty((0, 2), np.int64)
+        self._handed = _Handed(none, none, none)
+        self._counts: Counter[str] = Counter()
+        self._cpu_seconds = 0.0
+        self._fitted = float("nan")
+
+    def arrange(self, rows: Integers) -> None:
+        """Follow the engine's containers to ``rows`` of before; -1 stands for a new one."""
+        self._drift.arrange(rows)
+        never = np.full((1, self._engine.plan.resources), -np.inf)
+        self._searched = np.concatenate([self._searched, never])[rows]
+
+    def observe(self, due: Floats, demand: Demand, now: int) -> None:
+        """Watch how ``due`` [series, horizons], the medians forecast for column ``now``, met what came."""
+        self._drift.observe(due, demand, now)
 
     def turn(self, grid: Grid, demand: Demand) -> None:
         """Take what the child has found, and start it again when it is time."""
-        trained = self._trainer.poll()
-        if trained is not None:
-            self._adopt(trained, grid, demand)
-        due = grid.end - self._began >= self._config.retrain_interval
-        if self._config.arima and due and not self._trainer.busy:
-            self._begin(grid, demand)
+        ended = self._trainer.poll()
+        if ended is not None:
+            self._end(ended, grid, demand)
+        if self._trainer.busy:
+            return
+        drifted, unused = self._drift.drifted(), self._drift.unused()
+        cause = self._schedule.cause(grid.end, drifted=bool(drifted.size), unused=bool(unused.size))
+        if cause is not None:
+            self._begin(cause, grid, demand)
+
+    def health(self) -> Health:
+        """Return how training has done."""
+        return Health(
+            {cause: self._counts[f"pass {cause}"] for cause in CAUSES},
+            {reason: self._counts[f"failure {reason}"] for reason in REASONS},
+            {cause: self._counts[f"changed {cause}"] for cause in CAUSES[1:]},
+            self._cpu_seconds,
+            self._fitted,
+        )
 
     def close(self) -> None:
         """End the child, if one is at work."""
         self._trainer.close()
 
-    def _begin(self, grid: Grid, demand: Demand) -> None:
-        rows = worst(self._engine, demand)[: self._config.max_series_per_training]
-        if rows.size:
-            self._began = grid.end
-            container, resource = np.divmod(rows, self._engine.plan.resources)
-            self._handed = np.stack([grid.lives[container], resource], axis=1)
-            self._trainer.start(history(demand, rows))
+    def _begin(self, cause: str, grid: Grid, demand: Demand) -> None:
+        drifted, unused = self._drift.drifted(), self._drift.unused()
+        rows, searches = self._choose(cause, grid.end, demand)
+        self._handed = _Handed(*(self._named(grid, series) for series in (rows, drifted, unused)))
+        if not rows.size:
+            self._learn_anew(grid)
+            return
+        allowed = self._schedule.begin(grid.end, cause)
+        self._counts[f"pass {cause}"] += 1
+        changed = np.isin(rows, np.union1d(drifted, unused))
+        newest = np.where(changed, self._drift.since(rows), work.COLUMNS)
+        series = work.history(demand, rows, newest)
+        self._trainer.start(work.request(self._engine, series, rows, searches, allowed))
 
-    def _adopt(self, trained: Trained, grid: Grid, demand: Demand) -> None:
+    def _choose(self, cause: str, now: float, demand: Demand) -> tuple[Integers, int]:
+        """Return the series of a pass, and how many of them are searched; out of turn, only those that changed."""
+        if not self._fits:
+            return np.empty(0, np.int64), 0
+        changed = np.union1d(self._drift.drifted(), self._drift.unused())
+        rested = ~(np.abs(now - self._searched.ravel()) < _REST)
+        rows, searches = work.choose(self._engine, demand, work.Ranking(changed, rested, self._searches))
+        if cause != "schedule":
+            searches = int(np.isin(rows[:searches], changed).sum())
+            rows = rows[np.isin(rows, changed)]
+        return rows, searches
+
+    def _end(self, ended: Answer | Failure, grid: Grid, demand: Demand) -> None:
+        if isinstance(ended, Answer):
+            ended = self._adopt(ended, grid, demand)
+        good = isinstance(ended, Answer)
+        if isinstance(ended, Failure):
+            self._counts[f"failure {ended.reason}"] += 1
+        else:
+            self._fitted = grid.end
+            self._learn_anew(grid)
+        self._cpu_seconds += ended.cpu_seconds
+        self._schedule.end(grid.end, ended.cpu_seconds, good=good)
+
+    def _adopt(self, answer: Answer, grid: Grid, demand: Demand) -> Answer | Failure:
+        try:
+            rows, models = work.models(answer.arrays, len(self._handed.series))
+        except NonsenseError as error:
+            return failed("nonsense", answer.cpu_seconds, error=str(error))
+        series, alive = self._found(grid, self._handed.series[rows])
+        work.install(self._engine, demand, series, models[alive])
+        searched, _ = self._found(grid, self._handed.series[answer.arrays["searched"]])
+        self._searched.reshape(-1)[searched] = grid.end
+        return answer
+
+    def _learn_anew(self, grid: Grid) -> None:
+        """Let the series that changed when the pass began forget what they were."""
+        for cause, named in zip(CAUSES[1:], (self._handed.drifted, self._handed.unused), strict=True):
+            series, _ = self._found(grid, named)
+            self._counts[f"changed {cause}"] += len(series)
+        changed, _ = self._found(grid, np.concatenate([self._handed.drifted, self._handed.unused]))
+        changed = np.unique(changed)
+        relearn(self._engine.flat(), changed)
+        self._drift.settle(changed)
+
+    def _named(self, grid: Grid, series: Integers) -> Integers:
+        container, resource = np.divmod(series, self._engine.plan.resources)
+        return np.stack([grid.lives[container], resource], axis=1)
+
+    def _found(self, grid: Grid, named: Integers) -> tuple[Integers, NDArray[np.bool_]]:
+        """Return the series of those ``named`` that still live, and which they are."""
         where = {int(life): row for row, life in enumerate(grid.lives)}
-        handed = self._handed[trained.row]
-        alive = np.array([int(life) in where for life in handed[:, 0]], np.bool_)
-        containers = np.array([where[int(life)] for life in handed[alive, 0]], np.int64)
-        install(self._engine, demand, containers * self._engine.plan.resources + handed[alive, 1], trained.model[alive])
+        rows = np.array([where.get(int(life), -1) for life in named[:, 0]], np.int64)
+        alive = rows >= 0
+        return rows[alive] * self._engine.plan.resources + named[alive, 1], alive
 
 
-def worst(engine: Engine, demand: Demand) -> Integers:
-    """Return the series that moved and have history enough, those with most of last value's loss left first."""
-    state = engine.flat()
-    long_enough = demand.values.shape[1] - demand.first >= FEWEST
-    with np.errstate(invalid="ignore", divide="ignore"):
-        left = (state.losses[..., SCORED.index("served")] / state.losses[..., 0]).mean(axis=1)
-    rows = np.flatnonzero(long_enough & (state.spread > 0).any(axis=1))
-    return rows[np.argsort(-np.nan_to_num(left[rows], nan=np.inf), kind="stable")]
-
-
-def history(demand: Demand, rows: Integers) -> Floats:
-    """Return [rows, COLUMNS or fewer], NaN before the first sample: what the child is given."""
-    start = max(demand.values.shape[1] - COLUMNS, 0)
-    known = np.arange(start, demand.values.shape[1]) >= demand.first[rows, None]
-    return np.where(known, demand.values[rows, start:], np.nan)
-
-
-def install(engine: Engine, demand: Demand, series: Integers, models: arima.Doubles) -> None:
-    """Let ``models`` [series, arima.WIDTH] serve ``series``, with the shocks they would have seen."""
-    state = engine.flat()
-    newest = demand.values.shape[1] - 1
-    state.model[series] = models
-    state.shocks[series] = np.nan_to_num(
-        arima.warm_up(arima.unpack(models), demand.values[series], newest, COLUMNS // 2)
-    )
+def _installed() -> bool:
+    if importlib.util.find_spec("pmdarima") is not None:
+        return True
+    _log.warning("pmdarima is not installed; forecasts go on without new ARIMA orders")
+    return False

@@ -12,8 +12,8 @@ from exporter.forecast.engine import Engine
 from exporter.forecast.forecaster import DAY, WINDOW
 from exporter.forecast.learning import Plan
 from exporter.forecast.recordings import Recording, lay_out
-from exporter.forecast.trainer import Trainer
-from exporter.forecast.training import FEWEST, history, install
+from exporter.forecast.trainer import Answer, Trainer
+from exporter.forecast.work import FEWEST, history, install, models, request
 from exporter.history.windows import Floats, Integers
 from exporter.sources.files import RecordingError
 
@@ -123,10 +123,11 @@ def _train(engine: Engine, demand: Demand, rows: Integers, column: int) -> None:
         np.minimum(demand.first, column),
     )
     trainer = Trainer(_TRAINING_SECONDS, time.monotonic)
-    trainer.start(history(before, rows))
+    trainer.start(request(engine, history(before, rows), rows, len(rows), _TRAINING_SECONDS))
     trained = trainer.wait()
-    if trained is not None and trained.row.size:
-        install(engine, before, rows[trained.row], trained.model)
+    if isinstance(trained, Answer):
+        fitted, found = models(trained.arrays, len(rows))
+        install(engine, before, rows[fitted], found)
 
 
 def _scale(demand: Demand, row: int, split: int, ahead: tuple[int, ...]) -> NDArray[np.float64]:
