@@ -59,7 +59,7 @@ class Keeper:
         if self._directory is None:
             return None
         try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _make(self._directory)
             remove_unfinished(self._directory)
             with opened(self._directory / FILE) as (about, arrays):
                 at = self._time_of(about, now)
@@ -114,6 +114,7 @@ class Keeper:
 
         about = {"format": FORMAT, "made_with": self._made_with, "at": now}
         try:
+            _make(directory)
             size = write(directory / FILE, about, arrays, copy)
         except (OSError, _OvertakenError) as error:
             if not self._failing:
@@ -145,3 +146,7 @@ class Keeper:
             file.replace(damaged)
         except OSError as error:
             _log.warning("state could not be set aside", file=str(file), reason=str(error))
+
+
+def _make(directory: Path) -> None:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)

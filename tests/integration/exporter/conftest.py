@@ -89,13 +89,14 @@ class Running:
 
 @pytest.fixture
 def run_exporter(tmp_path: Path) -> Iterator[Callable[..., Running]]:
-    """Return (sources, port) → a running exporter that turns its cycle every half second."""
+    """Return (sources, port, further keys) → a running exporter that turns its cycle every half second."""
     started = []
 
-    def run(sources: dict[str, object], port: int | None = None) -> Running:
+    def run(sources: dict[str, object], port: int | None = None, **more: object) -> Running:
         config, log = tmp_path / "exporter.yml", tmp_path / "exporter.log"
         forecast = {"step": "1s", "horizons": ["2s"], "arima": False}
-        config.write_text(yaml.safe_dump({"interval": "500ms", "node": "n1", "sources": sources, "forecast": forecast}))
+        document = {"interval": "500ms", "node": "n1", "sources": sources, "forecast": forecast} | more
+        config.write_text(yaml.safe_dump(document))
         address = f"127.0.0.1:{port or _free_port()}"
         flags = [f"--config.file={config}", f"--web.listen-address={address}"]
         with log.open("wb") as output:
