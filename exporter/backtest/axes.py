@@ -14,7 +14,7 @@ _PLAIN = (1e-3, 1e15)
 Marks = list[tuple[float, str]]
 
 
-def number_marks(low: float, high: float, most: int = 5) -> Marks:
+def number_marks(low: float, high: float, most: int = 7) -> Marks:
     """Return at most ``most`` + 1 round numbers in [low, high], a finite span above zero, and how to write each."""
     rough = (high - low) / most
     power = 10.0 ** math.floor(math.log10(rough))
@@ -28,10 +28,10 @@ def _written(values: list[float], step: float) -> Iterable[str]:
     largest = max((abs(value) for value in values), default=0.0)
     if largest and not _PLAIN[0] <= largest < _PLAIN[1]:
         digits = max(math.floor(math.log10(largest)) - math.floor(math.log10(step)), 0)
-        return [f"{value:.{digits}e}" for value in values]
+        return [f"{value:.{digits}e}" if value else "0" for value in values]
     size, prefix = next((pair for pair in _PREFIXES if largest >= pair[0]), (1.0, ""))
     digits = max(-math.floor(math.log10(step / size) + 1e-9), 0)
-    return [f"{value / size:.{digits}f}{prefix}" for value in values]
+    return [f"{value / size:.{digits}f}{prefix}" if value else "0" for value in values]
 
 
 def time_marks(start: float, end: float) -> Marks:
