@@ -118,7 +118,7 @@ class StateConfig(_Section):
 
     directory: Path | None = None
     """A directory for this exporter alone, made if it is not there; null to learn anew after a restart."""
-    interval: Duration = 300.0
+    interval: Duration = 900.0
     """Time between two savings, which is what a crash may lose; the exporter also saves when it is stopped."""
 
 

@@ -50,6 +50,11 @@ class Files:
         return self.directory / "exporter.yml"
 
     @property
+    def learned(self) -> Path:
+        """Directory in which cpp-exporter keeps what it learned."""
+        return self.directory / "learned"
+
+    @property
     def actuator(self) -> Path:
         """Configuration of cpp-actuator."""
         return self.directory / "actuator.yml"
@@ -74,14 +79,14 @@ def write_configs(run: str, directory: Path, addresses: Mapping[str, str], node:
     """Write all configuration of the run named ``run`` into ``directory``."""
     files = Files(directory)
     _write_secret(files.token)
-    _write_yaml(files.exporter, exporter_config(addresses, node, pace))
+    _write_yaml(files.exporter, exporter_config(files, addresses, node, pace))
     _write_yaml(files.actuator, actuator_config(files, addresses, pace))
     _write_yaml(files.prometheus, prometheus_config(run, addresses, pace))
     _write_yaml(files.alertmanager, alertmanager_config(files, addresses))
     return files
 
 
-def exporter_config(addresses: Mapping[str, str], node: str, pace: Pace) -> dict[str, Any]:
+def exporter_config(files: Files, addresses: Mapping[str, str], node: str, pace: Pace) -> dict[str, Any]:
     """Return the exporter's file."""
     return {
         "node": node,
@@ -92,6 +97,7 @@ def exporter_config(addresses: Mapping[str, str], node: str, pace: Pace) -> dict
         },
         "forecast": dict(pace.forecast),
         "assess": {"learn": pace.learn},
+        "state": {"directory": str(files.learned)},
     }
 
 

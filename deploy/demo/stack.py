@@ -50,7 +50,7 @@ class Stack:
     def prepare(self) -> None:
         """Remove what a crashed run left, make sure that Docker answers, and import the image."""
         self.stop_parts()
-        for old in ("prometheus", "alertmanager"):
+        for old in ("prometheus", "alertmanager", self.files.learned.name):
             shutil.rmtree(self.directory / old, ignore_errors=True)
         for pattern in ("ledger.sqlite*", "*.log"):
             for path in self.directory.glob(pattern):

@@ -18,7 +18,9 @@ LABEL org.opencontainers.image.title="cpp-exporter" \
       org.opencontainers.image.description="Learns and forecasts what each container of a node needs" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-RUN apt-get update && apt-get install -y --no-install-recommends python3 && rm -rf /var/lib/apt/lists/*
+# The state directory is made here, so that a new volume on it belongs to the user below.
+RUN apt-get update && apt-get install -y --no-install-recommends python3 && rm -rf /var/lib/apt/lists/* \
+ && install -d -o 65532 -g 65532 -m 0700 /var/lib/cpp-exporter
 COPY --from=build /opt/cpp /opt/cpp
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # A number, so that Kubernetes can see that it is not root.
