@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 _TIME_STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200)
 _DAY = 86400
 _MONTHS = 60 * _DAY
+_MOST_NUMBERS = 7
 _MOST_LONG, _MOST_SHORT = 4, 7
 _PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
 _PLAIN = (1e-3, 1e15)
@@ -14,9 +15,9 @@ _PLAIN = (1e-3, 1e15)
 Marks = list[tuple[float, str]]
 
 
-def number_marks(low: float, high: float, most: int = 7) -> Marks:
-    """Return at most ``most`` + 1 round numbers in [low, high], a finite span above zero, and how to write each."""
-    rough = (high - low) / most
+def number_marks(low: float, high: float) -> Marks:
+    """Return a few round numbers in [low, high], a finite span above zero, and how to write each."""
+    rough = (high - low) / _MOST_NUMBERS
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(step for step in (power, 2 * power, 5 * power, 10 * power) if step >= rough)
     first, last = math.ceil(low / step), math.floor(high / step)
