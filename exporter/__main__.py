@@ -10,6 +10,7 @@ import structlog
 from waitress.server import create_server
 
 from exporter import logs, options
+from exporter.allocator import return_memory_early
 from exporter.backtest.command import Request, run_backtest
 from exporter.backtest.source import DEFAULT_SPAN, PrometheusQuery
 from exporter.config import ConfigError, load_config
@@ -44,6 +45,7 @@ def _check(chosen: argparse.Namespace) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
+    return_memory_early()
     config = load_config(chosen.config)
     exporter = Exporter(config)
     app = create_app(config.node, exporter.views())

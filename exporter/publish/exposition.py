@@ -4,7 +4,7 @@ prometheus_client builds an object a sample; with 60,000 series that alone costs
 scoring together (ADR 3). Here each family is one pass over one column.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from math import isnan
 
@@ -36,7 +36,10 @@ class Page:
 
     identities: Sequence[str]
     """[rows], each container's identity labels, already written."""
-    _lines: dict[str, list[str]] = field(default_factory=dict)
+    series: int = 0
+    """Number of series so far."""
+    _blocks: dict[str, list[bytes]] = field(default_factory=dict)
+    """Text by family; as bytes at once, since all lines as objects would be half as large again."""
 
     def add(self, series: Series) -> None:
         """Add one value a container."""
@@ -51,30 +54,27 @@ class Page:
                 for (who, value), own in zip(rows, series.row_labels, strict=True)
                 if not isnan(value)
             ]
-        self._lines.setdefault(series.name, []).extend(text)
+        self.add_lines(series.name, text)
 
     def add_one(self, name: str, value: float, **labels: str) -> None:
         """Add one value about no container; NaN is not served."""
         if not isnan(value):
             block = f"{{{write_labels(labels)}}}" if labels else ""
-            self._lines.setdefault(name, []).append(f"{name}{block} {value:.15g}")
+            self.add_lines(name, [f"{name}{block} {value:.15g}"])
 
-    def add_lines(self, name: str, lines: Iterable[str]) -> None:
+    def add_lines(self, name: str, lines: list[str]) -> None:
         """Add lines already written."""
-        self._lines.setdefault(name, []).extend(lines)
-
-    @property
-    def series(self) -> int:
-        """Number of series so far."""
-        return sum(map(len, self._lines.values()))
+        if lines:
+            self.series += len(lines)
+            self._blocks.setdefault(name, []).append("\n".join((*lines, "")).encode())
 
     def text(self) -> bytes:
         """Return the whole page."""
         parts = []
         for name, metric in BY_NAME.items():
-            if lines := self._lines.get(name):
-                head = f"# HELP {name} {metric.help} ({metric.unit}).\n# TYPE {name} {metric.kind}"
-                parts.append("\n".join((head, *lines, "")).encode())
+            if blocks := self._blocks.get(name):
+                parts.append(f"# HELP {name} {metric.help} ({metric.unit}).\n# TYPE {name} {metric.kind}\n".encode())
+                parts += blocks
         return b"".join(parts)
 
 

@@ -6,14 +6,15 @@ kubelets and cpp-probe all write one), so unwanted ones are stepped over without
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-_TYPE = b"# TYPE "
+_MARK = b"\n# TYPE "
 _LABEL = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*=\s*"((?:[^"\\]|\\.)*)"\s*,?')
 _ESCAPES = {r"\\": "\\", r"\"": '"', r"\n": "\n"}
 _ESCAPE = re.compile(r'\\[\\"n]')
@@ -43,37 +44,51 @@ NO_SAMPLES: Final = Family([], np.empty(0), np.empty(0))
 
 
 def parse(text: bytes, wanted: frozenset[str]) -> Samples:
-    """Return the wanted families of ``text``; raise ExpositionError where a wanted line is malformed.
+    """Return the wanted families of a whole ``text``; see ``parse_chunks``."""
+    return parse_chunks((text,), wanted)
 
-    Values that are not finite are kept as they are. Text without a single TYPE line is refused, so that an error
-    page or an empty answer is not taken for an idle node.
+
+def parse_chunks(chunks: Iterable[bytes], wanted: frozenset[str]) -> Samples:
+    """Return the wanted families of a text that comes in pieces, of which no more than one family is held at a time.
+
+    Values that are not finite are kept as they are. Raise ExpositionError where a wanted line is malformed, and for
+    text without a single TYPE line, so that an error page or an empty answer is not taken for an idle node.
     """
     samples: Samples = {}
     announced = False
-    for name, block in _blocks(text):
+    coming = iter(chunks)
+    first = next(coming, b"")
+    for name, block in _blocks(chain((first,), coming)):
         announced = True
         if name in wanted:
-            samples[name] = _family(name, block)
+            samples[name] = _family(name, bytes(block))
     if not announced:
-        raise ExpositionError(f"no metric family in {len(text)} bytes, which begin {text[:40]!r}")
+        raise ExpositionError(f"no metric family in what begins {first[:40]!r}")
     return samples
 
 
-def _blocks(text: bytes) -> Iterator[tuple[str, bytes]]:
-    start = 0 if text.startswith(_TYPE) else _after_newline(text, 0)
-    while start >= 0:
-        line_end = text.find(b"\n", start)
-        if line_end < 0:
-            return
-        following = _after_newline(text, line_end)
-        name = text[start + len(_TYPE) : line_end].split(b" ", 1)[0]
-        yield name.decode("utf-8", "replace"), text[line_end + 1 : following if following >= 0 else len(text)]
-        start = following
+def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytearray]]:
+    """Yield each family's name, and its text from the TYPE line on to the next one."""
+    held, searched, begun = bytearray(b"\n"), 0, False
+    for chunk in chunks:
+        held += chunk
+        while (found := held.find(_MARK, searched)) >= 0:
+            if begun:
+                yield from _block(held[: found + 1])
+            del held[:found]
+            searched, begun = 1, True
+        searched = max(len(held) - len(_MARK) + 1, searched if begun else 0)  # a mark may be cut in two
+        if not begun:
+            del held[:searched]
+            searched = 0
+    if begun:
+        yield from _block(held)
 
 
-def _after_newline(text: bytes, position: int) -> int:
-    found = text.find(b"\n" + _TYPE, position)
-    return found + 1 if found >= 0 else -1
+def _block(text: bytearray) -> Iterator[tuple[str, bytearray]]:
+    """Yield the family that ``text`` announces, if its TYPE line is whole."""
+    if text.find(b"\n", 1) >= 0:
+        yield text[len(_MARK) : text.find(b"\n", 1)].split(b" ", 1)[0].decode("utf-8", "replace"), text
 
 
 def _family(name: str, block: bytes) -> Family:

@@ -1,7 +1,7 @@
 """Reads one source over HTTP, and says so only when it goes down or comes back."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import structlog
 from urllib3.exceptions import HTTPError
 
 from exporter.config import SourceConfig
-from exporter.sources.exposition import ExpositionError, Samples, parse
+from exporter.sources.exposition import ExpositionError, Samples, parse_chunks
 
 _log = structlog.get_logger(__name__)
 _CHUNK = 1 << 18
@@ -55,7 +55,7 @@ class HttpSource:
         """Return what the source serves now; never raises."""
         started = self._clock()
         try:
-            samples = parse(self._fetch(started + self._config.timeout), self._wanted)
+            samples = parse_chunks(self._fetch(started + self._config.timeout), self._wanted)
         except (SourceError, ExpositionError) as error:
             self.errors += 1
             self._note(up=False, reason=str(error))
@@ -67,8 +67,8 @@ class HttpSource:
         """Let go of the connection."""
         self._session.close()
 
-    def _fetch(self, deadline: float) -> bytes:
-        headers, body = self._headers(), bytearray()
+    def _fetch(self, deadline: float) -> Iterator[bytes]:
+        headers, size = self._headers(), 0
         try:
             with self._session.get(
                 self._config.url, headers=headers, timeout=self._config.timeout, stream=True
@@ -76,14 +76,14 @@ class HttpSource:
                 response.raise_for_status()
                 # read1 returns what has come, so that the deadline is looked at even when bytes drip
                 while chunk := response.raw.read1(_CHUNK, decode_content=True):
-                    body += chunk
+                    size += len(chunk)
                     if self._clock() > deadline:
                         raise SourceError(f"no complete answer within {self._config.timeout:g} s")
-                    if len(body) > _MOST_BYTES:
+                    if size > _MOST_BYTES:
                         raise SourceError(f"the answer is over {_MOST_BYTES >> 20} MiB; is this the right address?")
+                    yield chunk
         except (requests.RequestException, HTTPError, OSError, UnicodeError) as error:
             raise SourceError(str(error)) from error
-        return bytes(body)
 
     def _headers(self) -> dict[str, str]:
         file = self._config.token_file

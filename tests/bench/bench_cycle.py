@@ -24,6 +24,7 @@ from synthetic import EPOCH, Node
 
 import exporter.sources.http as http_source
 from exporter import logs
+from exporter.allocator import return_memory_early
 from exporter.config import Config
 from exporter.history.signals import RESOURCES
 from exporter.run import Exporter
@@ -41,6 +42,7 @@ _USUAL = (0.3, 180 * 2**20, 7e4, 7e4, 48, 14)
 def main() -> None:
     """Print the cost of a cycle, its split, and what it serves."""
     logs.set_up_logging("error", "logfmt")
+    return_memory_early()
     with _served_node() as port:
         clock = Clock()
         exporter = Exporter(_config(port), clock)
@@ -74,7 +76,7 @@ class Stopwatch:
     def follow(self, exporter: Exporter) -> None:
         """Measure from now on; a cycle begins with reading."""
         cycle: Any = exporter.cycle
-        http_source.parse = self._timed("parse", http_source.parse)
+        http_source.parse_chunks = self._timed("parse", http_source.parse_chunks)
         for owner, method, room in (
             (cycle.history, "update", "update"),
             (cycle._assessor, "assess", "assess"),

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from exporter.sources.exposition import ExpositionError, parse, parse_labels
+from exporter.sources.exposition import ExpositionError, parse, parse_chunks, parse_labels
 
 Sample = tuple[dict[str, str], float, float | None]
 
@@ -115,3 +115,19 @@ def test_malformed_labels_are_refused(key: bytes) -> None:
 
 def test_labels_may_have_spaces_and_a_trailing_comma() -> None:
     assert parse_labels(b'{ a = "1" , b="2", }') == {"a": "1", "b": "2"}
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.lists(st.integers(1, 60), min_size=1))
+def test_text_that_comes_in_pieces_says_what_it_says_as_a_whole(sizes: list[int]) -> None:
+    text = b"junk\n" + b"".join(b'# TYPE %b gauge\n%b{x="1"} 5 7000\n' % (name, name) for name in (b"a", b"b", b"c"))
+    rest, pieces = text, []
+    for size in sizes * len(text):
+        pieces, rest = [*pieces, rest[:size]], rest[size:]
+    said = parse_chunks(iter(pieces), frozenset({"a", "c"}))
+    whole = parse(text, frozenset({"a", "c"}))
+    assert list(said) == list(whole) == ["a", "c"]
+    for name, family in said.items():
+        assert family.keys == whole[name].keys == [b'{x="1"}']
+        assert family.values.tolist() == whole[name].values.tolist() == [5.0]
+        assert family.timestamps.tolist() == [7.0]
