@@ -16,7 +16,7 @@ from exporter.history.signals import LEVELS, RESOURCES, SIGNALS
 from exporter.history.snapshot import Snapshot
 from exporter.history.store import History
 from exporter.history.windows import Floats
-from exporter.persist.arrays import Arrays, MismatchError, under, within
+from exporter.persist.arrays import Arrays, MismatchError, exported, within
 from exporter.persist.keeper import Keeper
 from exporter.publish.page import Publisher
 from exporter.sources.exposition import Samples
@@ -99,14 +99,17 @@ class Cycle:
             self._keeper.close(self._export, self.history.at)
 
     def _export(self) -> dict[str, NDArray[Any]]:
-        history, forecast = self.history.export(), self._forecaster.export()
-        return under("history", history) | under("forecast", forecast)
+        return exported(self._parts())
+
+    def _parts(self) -> dict[str, History | Forecaster | Assessor]:
+        return {"history": self.history, "forecast": self._forecaster, "assess": self._assessor}
 
     def _restore(self, arrays: Arrays, at: float, now: float) -> None:
         """Take back what was saved ``at``; know nothing and raise MismatchError where anything does not fit."""
         try:
             self.history.restore(within("history", arrays), at, now)
             self._forecaster.restore(within("forecast", arrays))
+            self._assessor.restore(within("assess", arrays))
         except (MismatchError, ValueError, LookupError) as error:  # arrays may fit one by one and not together
             self._begin()
             raise MismatchError(str(error)) from error

@@ -1,13 +1,16 @@
 """Anomaly: how far several signals at once are from their own past."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.assess.robust import Numbers, columns, median, quantiles, ramp, spread, thin
 from exporter.assess.slots import Slots, fitted
 from exporter.history.signals import COLUMN
 from exporter.history.windows import Window
+from exporter.persist.arrays import Arrays, fitting, under, within
 
 FLOORS = {
     "cpu": 0.05,
@@ -58,6 +61,15 @@ class Anomalies:
     """Seconds of past needed where that is less than LEAST_PAST."""
     _slots: Slots = field(default_factory=lambda: Slots(MOST_WORKLOADS))
     _bands: Numbers = field(default_factory=lambda: np.zeros((64, 4 * len(FLOORS)), dtype=np.float32))
+
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be saved."""
+        return under("slots", self._slots.export()) | {"bands": self._bands}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take back what was saved; raise MismatchError."""
+        self._bands = fitting(arrays, "bands", self._bands, len(arrays.get("bands", ())))
+        self._slots.restore(within("slots", arrays), len(self._bands))
 
     def assess(self, window: Window, departure: Numbers) -> Anomaly:
         """Return the anomaly per container; ``departure`` is that of the mix of calls, 0–1."""

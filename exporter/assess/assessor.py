@@ -1,6 +1,9 @@
 """All scores of one cycle."""
 
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.assess import burst, flood, interference, leak
 from exporter.assess.anomaly import Anomalies
@@ -11,6 +14,7 @@ from exporter.assess.scores import Scores
 from exporter.assess.security import Security
 from exporter.config import AssessConfig
 from exporter.history.windows import Floats, Window
+from exporter.persist.arrays import Arrays, exported, within
 
 MOST_ELAPSED = 4
 """Cycles of learning that one look may count for: after a pause nothing is known of the time between."""
@@ -29,6 +33,18 @@ class Assessor:
         self._security = Security()
         self._anomalies = Anomalies(config.learn)
         self._last: float | None = None
+
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be saved."""
+        return exported(self._parts())
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take back what was saved, for windows of the same lives, workloads and calls; raise MismatchError."""
+        for name, part in self._parts().items():
+            part.restore(within(name, arrays))
+
+    def _parts(self) -> dict[str, Behaviour | Security | Anomalies]:
+        return {"behaviour": self._behaviour, "security": self._security, "anomalies": self._anomalies}
 
     def assess(self, window: Window) -> Scores:
         """Return the scores of now; each call also learns from the time since the one before."""

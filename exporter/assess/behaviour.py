@@ -1,12 +1,15 @@
 """What each workload calls the kernel for: learned once, then compared with what its containers do now."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.assess.robust import Numbers, ramp
 from exporter.assess.slots import Slots, fitted
 from exporter.history.windows import Bools, Integers, Window
+from exporter.persist.arrays import Arrays, fitting, under, within
 
 MOST_WORKLOADS = 2048
 """Workloads remembered when they have no container; at 400 calls 10 MB."""
@@ -47,6 +50,12 @@ class _Table:
             setattr(self, name, fitted(array, rows, calls if array.ndim == 2 else None))
             getattr(self, name)[fresh] = 0
 
+    def restored(self, arrays: Arrays) -> "_Table":
+        """Return the saved table of as many rows and calls as it has; raise MismatchError."""
+        rows, calls = arrays["known"].shape if "known" in arrays else self.known.shape
+        likes = {name: np.empty((rows, calls)[: array.ndim], array.dtype) for name, array in vars(self).items()}
+        return _Table(**{name: fitting(arrays, name, like) for name, like in likes.items()})
+
 
 class Behaviour:
     """Learned calls and mixes by workload."""
@@ -55,6 +64,15 @@ class Behaviour:
         self._learn = learn
         self._slots = Slots(MOST_WORKLOADS)
         self._table = _Table()
+
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be saved; its columns are the window's calls."""
+        return under("slots", self._slots.export()) | under("table", vars(self._table))
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take back what was saved; raise MismatchError."""
+        self._table = self._table.restored(within("table", arrays))
+        self._slots.restore(within("slots", arrays), len(self._table.seconds))
 
     def observe(self, window: Window, elapsed: float, ordinary: Bools) -> Conduct:
         """Compare, then learn from ``elapsed`` more seconds.

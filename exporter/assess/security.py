@@ -1,13 +1,15 @@
 """Security risk: calls a workload never made while it was learned, weighted by what they let an intruder do."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.assess.behaviour import Conduct
 from exporter.assess.robust import Numbers, ramp
 from exporter.assess.slots import Slots, fitted
 from exporter.history.windows import Bools, Window
+from exporter.persist.arrays import Arrays, fitting, under, within
 
 _GRADES: Final = {
     0.95: "bpf create_module delete_module finit_module init_module ioperm iopl kexec_file_load kexec_load pivot_root "
@@ -43,6 +45,16 @@ class Security:
         self._slots = Slots(MOST_LIVES)
         self._left: Numbers = np.zeros((64, 0), dtype=np.float32)
         self._weights: Numbers = np.zeros(0)
+
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be saved; its columns are the window's calls."""
+        return under("slots", self._slots.export()) | {"left": self._left}
+
+    def restore(self, arrays: Arrays) -> None:
+        """Take back what was saved; raise MismatchError."""
+        shape = arrays["left"].shape if "left" in arrays else self._left.shape
+        self._left = fitting(arrays, "left", np.empty(shape[:2], np.float32))
+        self._slots.restore(within("slots", arrays), len(self._left))
 
     def ordinary(self, names: tuple[str, ...]) -> Bools:
         """Return [calls], those that a finished profile may still take up."""

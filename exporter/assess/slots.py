@@ -1,9 +1,12 @@
 """Rows of learned arrays for things that come and go: bounded, the one unseen for longest gives way."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from exporter.history.windows import Integers
+from exporter.persist.arrays import Arrays, MismatchError, numbers
 
 
 class Slots:
@@ -25,6 +28,21 @@ class Slots:
             self._row[key] = row  # put last: the dictionary is in order of last sight
         rows = np.fromiter((self._row[key] for key in keys.tolist()), dtype=np.int64, count=len(keys))
         return rows, np.array(fresh, dtype=np.int64)
+
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be saved: the keys, the one unseen for longest first, and their rows."""
+        return {
+            "keys": np.array(list(self._row), dtype=np.int64),
+            "rows": np.array(list(self._row.values()), dtype=np.int64),
+        }
+
+    def restore(self, arrays: Arrays, rows: int) -> None:
+        """Take back what was saved for arrays of so many ``rows``; raise MismatchError."""
+        keys = numbers(arrays, "keys")
+        taken = numbers(arrays, "rows", len(keys))
+        if len(set(taken)) < len(taken) or any(not 0 <= row < rows for row in taken):
+            raise MismatchError("rows are taken twice or beyond the end")
+        self._row = dict(zip(keys, taken, strict=True))
 
     def _claim(self, present: dict[int, None]) -> int:
         oldest = next(iter(self._row), None)

@@ -5,7 +5,7 @@ the next turn, and ``restore(arrays)``, which raises MismatchError where they ar
 """
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,14 @@ Arrays = Mapping[str, NDArray[Any]]
 
 class MismatchError(Exception):
     """What was saved does not fit this program or its configuration; one line says where."""
+
+
+class Remembering(Protocol):
+    """A part with something to save."""
+
+    def export(self) -> Arrays:
+        """Return what is to be saved."""
+        ...
 
 
 class _Part(Mapping[str, NDArray[Any]]):
@@ -38,6 +46,11 @@ class _Part(Mapping[str, NDArray[Any]]):
 def under(part: str, arrays: Arrays) -> dict[str, NDArray[Any]]:
     """Return ``arrays`` by their names inside ``part``."""
     return {f"{part}/{name}": array for name, array in arrays.items()}
+
+
+def exported(parts: Mapping[str, Remembering]) -> dict[str, NDArray[Any]]:
+    """Return what all ``parts`` have to save."""
+    return {name: array for part, it in parts.items() for name, array in under(part, it.export()).items()}
 
 
 def within(part: str, arrays: Arrays) -> Arrays:

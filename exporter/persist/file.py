@@ -28,8 +28,8 @@ _ABOUT = "about.json"
 _PIECE = 2**22
 """Bytes that are copied at a time."""
 _UNFINISHED = ".new"
-_UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, KeyError, ValueError, EOFError, RuntimeError)
-"""What zipfile and json raise over a file that somebody else wrote, or half of one."""
+_UNREADABLE = (zipfile.BadZipFile, zlib.error, struct.error, OSError, KeyError, ValueError, EOFError, RuntimeError)
+"""What zipfile and json raise over half a file, or one that somebody else wrote; OSError for a place beyond its end."""
 
 
 class DamagedError(Exception):
@@ -65,8 +65,9 @@ class _Members(Mapping[str, NDArray[Any]]):
 def opened(path: Path) -> Iterator[tuple[About, Arrays]]:
     """Return what the file says about itself, and its arrays; raise DamagedError, or OSError if it cannot be read."""
     with ExitStack() as stack:
+        file = stack.enter_context(path.open("rb"))
         try:
-            archive = stack.enter_context(zipfile.ZipFile(path))
+            archive = stack.enter_context(zipfile.ZipFile(file))
             about = _checked(archive)
         except _UNREADABLE as error:
             raise DamagedError(f"it is cut short or no state at all ({error})") from error

@@ -128,13 +128,12 @@ class Keeper:
         """Return when the file was saved; raise MismatchError if it is not for this program as configured."""
         if about.get("format") != FORMAT:
             raise MismatchError(f"it is of format {about.get('format')}, this program reads {FORMAT}")
-        before = about.get("made_with", {})
+        before, at = about.get("made_with"), about.get("at")
+        if not isinstance(before, dict) or not isinstance(at, float):
+            raise MismatchError("it does not say what it was made with, or when it was saved")
         for key, value in self._made_with.items():
             if before.get(key) != value:
                 raise MismatchError(f"it was made with {key} {before.get(key)}, now it is {value}")
-        at = about.get("at")
-        if not isinstance(at, float):
-            raise MismatchError("it does not say when it was saved")
         if at > now + _AHEAD:
             raise MismatchError("it was saved later than now; the clock was set back")
         return at
