@@ -68,10 +68,10 @@ def history() -> History:
     return made
 
 
-def _backfill(history: History, url: str) -> int:
+def _backfill(history: History, url: str, since: float = 0.0) -> int:
     config = Config(node="n1", sources={"prometheus": {"url": url}})
     assert config.sources.prometheus is not None
-    return backfill(history, config, config.sources.prometheus, NOW)
+    return backfill(history, config, config.sources.prometheus, NOW, since)
 
 
 def test_the_past_of_who_lives_is_read_and_of_nobody_else(history: History, serve: Serve) -> None:
@@ -114,6 +114,27 @@ def test_series_are_named_as_in_promql(serve: Serve) -> None:
     with serve(Prometheus()) as url:
         found = fetch_range(url, "cpp_threads", LAST - 120, LAST, STEP, 10.0)
     assert set(found) == {'{container_id="alive",node="n1"}', '{container_id="gone",node="n1"}'}
+
+
+def test_what_was_seen_here_stays_and_only_what_is_missing_is_filled_in(history: History, serve: Serve) -> None:
+    cpu, memory = RESOURCES.index("cpu"), RESOURCES.index("memory")
+    seen = np.full((3, len(RESOURCES)), np.nan, np.float32)
+    seen[1, cpu] = 7.0
+    none = np.full((3, 2), np.nan, np.float32)
+    history.demand.write(seen, none, steps=3)
+    with serve(Prometheus()) as url:
+        assert _backfill(history, url) == 10
+    grid = history.demand.grid(history.registry, STEP, LAST)
+    assert grid.values[1, cpu, -10:].tolist() == [0.5] * 7 + [7.0] + [0.5] * 2
+    np.testing.assert_allclose(grid.values[1, memory, [-10, -3, -1]], 1e8)
+    assert not grid.censored[1, cpu, -3], "the bound belongs to what was seen elsewhere"
+
+
+def test_only_what_came_after_the_memory_is_asked_for(history: History, serve: Serve) -> None:
+    prometheus = Prometheus()
+    with serve(prometheus) as url:
+        assert _backfill(history, url, since=LAST - 180) == 3
+    assert {float(asked["start"]) for asked in prometheus.asked} == {LAST - 120}
 
 
 @pytest.mark.parametrize(

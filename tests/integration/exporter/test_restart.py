@@ -54,10 +54,10 @@ def _past(exporter: Any, key: str) -> list[float]:
 def learned(run_exporter: Run, serve: Serve, tmp_path: Path) -> Callable[..., Any]:
     """Return (node address, further keys) → an exporter with a state directory of its own."""
 
-    def start(url: str, **more: object) -> Any:
+    def start(url: str, **more: Any) -> Any:
         sources = {"cadvisor": {"url": url, "timeout": "1s"}, "probe": None}
         keys = {"forecast": FORECAST, "state": {"directory": str(tmp_path / "state"), "interval": "1s"}}
-        return run_exporter(sources | more.pop("sources", {}), **(keys | more))  # type: ignore[operator]
+        return run_exporter(sources | more.pop("sources", {}), **(keys | more))
 
     return start
 
@@ -126,6 +126,40 @@ def test_a_container_that_went_meanwhile_is_not_served_and_its_workload_is_remem
         pattern = 'cpp_memory_forecast_bytes{[^\n]*container="db"'
         second.wait_for(lambda: _value(second.get("/metrics").text, pattern), "its successor is forecast")
         assert f'container_id="{heir}"' in second.get("/metrics").text
+
+
+class Prometheus:
+    """Knows the memory of one container at each second of the last hour."""
+
+    def __init__(self) -> None:
+        self.starts: list[float] = []
+
+    def __call__(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
+        start, end = float(query["start"]), float(query["end"])
+        self.starts.append(start)
+        seconds = range(math.ceil(start), math.floor(end) + 1)
+        known = [{"metric": {"container_id": WEB}, "values": [[second, "1048576"] for second in seconds]}]
+        result = known if query["query"].startswith("max_over_time(cpp_memory") and ">" not in query["query"] else []
+        return 200, json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}}).encode()
+
+
+def test_what_lies_between_the_saving_and_the_start_is_read_from_prometheus(
+    learned: Callable[..., Any], serve: Serve, tmp_path: Path
+) -> None:
+    file, prometheus = tmp_path / "state/state.npz", Prometheus()
+    with serve(Node()) as url, serve(prometheus) as past:
+        first = learned(url)
+        first.wait_for(lambda: len(_past(first, WEB)) > 3, "something is remembered")
+        assert first.stop() == 0
+        saved = json.loads(zipfile.ZipFile(file).read("about.json"))["at"]
+        time.sleep(4)
+        second = learned(url, sources={"prometheus": {"url": past}})
+        second.wait_for(lambda: second.get("/-/ready").ok, "the exporter is ready")
+        assert second.stop() == 0
+        assert saved < min(prometheus.starts) <= saved + 2
+    told = re.search(r'event="past read from Prometheus"[^\n]* steps=(\d+)', second.log.read_text())
+    assert told is not None
+    assert int(told[1]) >= 3
 
 
 def _cut(file: Path) -> None:
