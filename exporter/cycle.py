@@ -110,9 +110,9 @@ class Cycle:
             self.history.restore(within("history", arrays), at, now)
             self._forecaster.restore(within("forecast", arrays))
             self._assessor.restore(within("assess", arrays))
-        except (MismatchError, ValueError, LookupError) as error:  # arrays may fit one by one and not together
+        except Exception as error:  # arrays may fit one by one and not together, in any way; nothing of them may stay
             self._begin()
-            raise MismatchError(str(error)) from error
+            raise MismatchError(str(error) or repr(error)) from error
         self._steps, self._untried = -1, True
 
     def _forecast_anew(self) -> bool:
