@@ -90,6 +90,27 @@ _QUALITY = (
         (*NODE, "workload", "resource", "horizon", "level"),
     ),
 )
+_TRAINING = (
+    Metric("cpp_training_passes_total", "passes", "Passes of the training child begun", ("cause",), "counter"),
+    Metric(
+        "cpp_training_failures_total",
+        "passes",
+        "Passes that failed: no child, past its deadline, dead, or an answer that cannot be believed",
+        ("reason",),
+        "counter",
+    ),
+    Metric(
+        "cpp_training_changed_series_total",
+        "series",
+        "Series learned anew, because their forecast had grown worse or their use stayed far under it",
+        ("cause",),
+        "counter",
+    ),
+    Metric("cpp_training_cpu_seconds_total", "seconds", "CPU time of all training children", (), "counter"),
+    Metric(
+        "cpp_forecast_fitted_timestamp_seconds", "seconds", "End of the last good training pass, since the epoch", ()
+    ),
+)
 _NODES = (
     Metric("cpp_node_cpu_capacity_cores", "cores", "CPUs of the node", NODE),
     Metric("cpp_node_memory_capacity_bytes", "bytes", "Memory of the node", NODE),
@@ -155,6 +176,7 @@ CATALOGUE: Final[tuple[Metric, ...]] = (
     *_BEHAVIOUR,
     *_FORECAST,
     *_QUALITY,
+    *_TRAINING,
     *_NODES,
     *_SCORES,
     *_SELF,

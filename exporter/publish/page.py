@@ -5,7 +5,7 @@ import time
 from exporter.config import Config
 from exporter.history.identity import Identity
 from exporter.publish.exposition import Page
-from exporter.publish.selfmetrics import add_node, add_quality, add_self
+from exporter.publish.selfmetrics import add_node, add_quality, add_self, add_training
 from exporter.publish.series import add_containers, add_thresholds, identity_labels
 from exporter.state import State
 
@@ -28,6 +28,7 @@ class Publisher:
         add_thresholds(page, self._config.assess.thresholds)
         add_node(page, state, self._config)
         add_quality(page, state, self._config)
+        add_training(page, state)
         add_self(page, state, self._config, series, self._dropped)
         self._cpu_seconds += time.process_time() - cpu_started
         page.add_one("cpp_cycle_cpu_seconds_total", self._cpu_seconds)

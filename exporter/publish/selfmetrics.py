@@ -46,6 +46,21 @@ def add_quality(page: Page, state: State, config: Config) -> None:
             page.add_one("cpp_forecast_coverage_ratio", value, **labels, level=level)
 
 
+def add_training(page: Page, state: State) -> None:
+    """Add how training does."""
+    if state.forecast is None:
+        return
+    health = state.forecast.training
+    for cause, passes in health.passes.items():
+        page.add_one("cpp_training_passes_total", passes, cause=cause)
+    for reason, failures in health.failures.items():
+        page.add_one("cpp_training_failures_total", failures, reason=reason)
+    for cause, changed in health.changed.items():
+        page.add_one("cpp_training_changed_series_total", changed, cause=cause)
+    page.add_one("cpp_training_cpu_seconds_total", health.cpu_seconds)
+    page.add_one("cpp_forecast_fitted_timestamp_seconds", health.fitted)
+
+
 def add_self(page: Page, state: State, config: Config, series: int, dropped: int) -> None:
     """Add how the exporter and its sources do; it served so many ``series`` about containers, and dropped so many."""
     for source in state.sources:
