@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import structlog
 
@@ -11,8 +11,8 @@ from exporter.history.identity import Identity
 from exporter.sources.exposition import ExpositionError, parse_labels
 
 _log = structlog.get_logger(__name__)
-_SHARED = 4096
-"""Identities that are held once, however many series speak of them."""
+_KNOWN: WeakKeyDictionary[Identity, ReferenceType[Identity]] = WeakKeyDictionary()
+"""Each identity once, however many series speak of it, as long as one does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,6 @@ class SeriesIndex:
         return Entry(identity and _shared(identity), sys.intern(labels.get(self._label, "")))
 
 
-@lru_cache(_SHARED)
 def _shared(identity: Identity) -> Identity:
     """Return the first of all equal identities."""
-    return identity
+    return _KNOWN.setdefault(identity, ref(identity))() or identity

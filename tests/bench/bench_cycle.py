@@ -43,16 +43,16 @@ def main() -> None:
     """Print the cost of a cycle, its split, and what it serves."""
     logs.set_up_logging("error", "logfmt")
     return_memory_early()
-    with _served_node() as port:
+    with served(Node(CONTAINERS)) as port:
         clock = Clock()
-        exporter = Exporter(_config(port), clock)
+        exporter = Exporter(config_for(port), clock)
         watch = Stopwatch()
         watch.follow(exporter)
-        _run(exporter, clock, _WARM)
+        run(exporter, clock, _WARM)
         fill_a_day(exporter)
-        replay = _run(exporter, clock, 1)[0]
+        replay = run(exporter, clock, 1)[0]
         watch.laps.clear()
-        costs = _run(exporter, clock, _CYCLES)
+        costs = run(exporter, clock, _CYCLES)
         _report(exporter, costs, replay, watch)
         exporter.close()
 
@@ -123,12 +123,13 @@ def _fill_an_hour(history: Any) -> None:
         fine.write(newest * random.normal(1, 0.05, newest.shape))
 
 
-def _config(port: int) -> Config:
+def config_for(port: int) -> Config:
+    """Return the configuration of an exporter whose sources are at ``port``."""
     sources = {name: {"url": f"http://127.0.0.1:{port}/{name}", "timeout": 30} for name in ("cadvisor", "probe")}
     return Config.model_validate({"node": "bench", "sources": sources, "forecast": {"arima": False}})
 
 
-def _run(exporter: Exporter, clock: Clock, cycles: int) -> list[float]:
+def run(exporter: Exporter, clock: Clock, cycles: int) -> list[float]:
     """Return the CPU seconds of each of so many turns, all threads together."""
     taken = []
     for _ in range(cycles):
@@ -153,14 +154,15 @@ def _report(exporter: Exporter, costs: list[float], replay: float, watch: Stopwa
         _print(f"cpu_seconds_{room}_mean", float(np.mean(taken)), "whole cycle", float(np.mean(costs)))
         _print(f"cpu_seconds_{room}_worst", max(taken), "whole cycle", max(costs))
     gc.collect()
-    _print("resident_mib", _resident_mib(), "bar", None)
+    _print("resident_mib", resident_mib(), "bar", None)
     _print("peak_resident_mib", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "bar", None)
     _print("page_bytes_per_container", len(page) / CONTAINERS, "bar", None)
     _print("series_per_container_most", max(counts.values()), "bar", _MOST_SERIES)
     _print("series_per_container_mean", sum(counts.values()) / len(counts), "bar", _MOST_SERIES)
 
 
-def _resident_mib() -> float:
+def resident_mib() -> float:
+    """Return the memory of this process that is in RAM now."""
     found = re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) / 1024
@@ -175,11 +177,11 @@ def _print(metric: str, value: float, peer: str, peer_value: float | None) -> No
 
 
 @contextmanager
-def _served_node() -> Iterator[int]:
-    """Serve the node's text from another process, whose cost is not ours; yield the port."""
+def served(node: Node) -> Iterator[int]:
+    """Serve the text of ``node`` from another process, whose cost is not ours; yield the port."""
     context = get_context("spawn")
     here, there = context.Pipe()
-    child = context.Process(target=_serve, args=(there,), daemon=True)
+    child = context.Process(target=_serve, args=(there, node), daemon=True)
     child.start()
     try:
         yield here.recv()
@@ -188,8 +190,8 @@ def _served_node() -> Iterator[int]:
         child.join()
 
 
-def _serve(pipe: Connection) -> None:
-    node, reads = Node(CONTAINERS), {"/cadvisor": 0, "/probe": 0}
+def _serve(pipe: Connection, node: Node) -> None:
+    reads = {"/cadvisor": 0, "/probe": 0}
 
     def answer(environment: dict[str, Any], start: Callable[..., object]) -> list[bytes]:
         path = environment["PATH_INFO"]

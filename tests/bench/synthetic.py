@@ -153,6 +153,31 @@ class Node:
         return block
 
 
+class Churning(Node):
+    """A node of so many lasting containers, and one more each second that lives for ``life`` seconds."""
+
+    def __init__(self, containers: int, life: int) -> None:
+        super().__init__(containers)
+        self._lasting, self._life = self.names, life
+
+    def cadvisor(self, at: float) -> bytes:
+        """Return what cAdvisor would serve at ``at`` of those who live then."""
+        self._turn(at)
+        return super().cadvisor(at)
+
+    def probe(self, at: float) -> bytes:
+        """Return what cpp-probe would serve at ``at`` of those who live then."""
+        self._turn(at)
+        return super().probe(at)
+
+    def _turn(self, at: float) -> None:
+        newest = int(at - EPOCH)
+        jobs = [f"job-{second:06}" for second in range(max(newest - self._life + 1, 0), newest + 1)]
+        self.names = [*self._lasting, *jobs]
+        self.ids = [hashlib.sha256(name.encode()).hexdigest() for name in self.names]
+        self._blocks.clear()
+
+
 def _lines(metric: Metric, identity: list[str], at: float) -> Iterator[str]:
     for row, who in enumerate(identity):
         swing = 1 + 0.3 * math.sin(at / 600 + row)
