@@ -1,7 +1,9 @@
 """What parent and training child hand each other: a versioned npz of named arrays, to which each task adds its own."""
 
 import io
+import struct
 import zipfile
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,12 @@ VERSION = 1
 """Raised whenever the meaning of an array changes: a child left over from another release must not be believed."""
 
 Arrays = dict[str, NDArray[Any]]
+
+_UNREADABLE = (
+    *(ValueError, TypeError, AttributeError, KeyError, EOFError, OSError),
+    *(RuntimeError, MemoryError, SyntaxError, struct.error, zipfile.BadZipFile, zlib.error),
+)
+"""What numpy and zipfile raise for bytes that are damaged."""
 
 
 class NonsenseError(Exception):
@@ -31,7 +39,7 @@ def read(payload: bytes) -> Arrays:
     try:
         with np.load(io.BytesIO(payload)) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (ValueError, OSError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise NonsenseError(f"is no npz: {error}") from error
     version = arrays.pop("version", np.array(-1))
     if version.shape != () or version != VERSION:

@@ -1,7 +1,10 @@
+import contextlib
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from exporter.forecast import arima, exchange
 from exporter.forecast.demand import Demand
@@ -141,3 +144,12 @@ def test_learning_anew_lets_the_newest_outweigh_the_rest_for_the_named_series_al
     assert kept.tolist() == filled[::-1][: len(kept)].tolist()
     assert state.filled[2, 0] == len(kept)
     relearn(state, np.empty(0, np.int64))
+
+
+@given(st.data())
+def test_a_damaged_answer_is_refused_or_read_but_never_raises_anything_else(data: st.DataObject) -> None:
+    payload = bytearray(exchange.write(answer()))
+    for at in data.draw(st.lists(st.integers(0, len(payload) - 1), min_size=1, max_size=6)):
+        payload[at] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(NonsenseError):
+        models(exchange.read(bytes(payload)), HANDED)
