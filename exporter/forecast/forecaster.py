@@ -76,8 +76,8 @@ class Forecaster:
         if rows is not None:
             self._outlook = _rearranged(self._outlook, rows, len(RESOURCES))
             self._training.arrange(rows)
-        demand = prepare(grid)
         column, width = math.floor(grid.end / grid.step + _ROUNDING), grid.values.shape[2]
+        demand = self._lineage.fill_in(prepare(grid), column)
         for back in range(self._missed(demand, column) - 1, -1, -1):
             self._outlook = self._engine.step(demand, width - 1 - back, column - back)
             self._training.observe(self._outlook.due, demand, width - 1 - back)
@@ -89,13 +89,13 @@ class Forecaster:
         column = np.array([-1 if self._column is None else self._column], np.int64)
         outlook = under("outlook", vars(self._outlook))
         parts = under("engine", self._engine.export()) | under("lineage", self._lineage.export())
-        return {"column": column} | outlook | parts
+        return {"column": column} | outlook | parts | under("training", self._training.export())
 
     def restore(self, arrays: Arrays) -> None:
         """Take back what was saved, into a forecaster that has observed nothing yet; raise MismatchError."""
         containers = self._lineage.restore(within("lineage", arrays))
         self._engine.restore(within("engine", arrays), containers)
-        self._training.arrange(np.full(containers, -1, np.int64))
+        self._training.restore(within("training", arrays), containers)
         outlook, series = within("outlook", arrays), containers * len(RESOURCES)
         said = {name: fitting(outlook, name, array, series) for name, array in vars(self._outlook).items()}
         self._outlook = Outlook(**said)

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.forecast.demand import Demand
 from exporter.forecast.engine import Engine
+from exporter.forecast.heritage import Heritage
 from exporter.forecast.saved import export_state, restored_state
 from exporter.forecast.state import State, bequeath, gather
 from exporter.history.windows import Integers
@@ -24,6 +26,7 @@ class Lineage:
         self._lives = np.empty(0, np.int64)
         self._workloads = np.empty(0, np.int64)
         self._left: OrderedDict[int, State] = OrderedDict()
+        self._heritage = Heritage(engine.plan.resources, _KEPT_WORKLOADS)
 
     def follow(self, lives: Integers, workloads: Integers) -> Integers | None:
         """Arrange the engine for ``lives``; return each one's row before (-1 if new), or None if nothing moved."""
@@ -37,6 +40,10 @@ class Lineage:
         self._lives, self._workloads = lives.copy(), workloads.copy()
         self._inherit(np.flatnonzero(rows < 0), rows)
         return rows
+
+    def fill_in(self, demand: Demand, column: int) -> Demand:
+        """Return ``demand``, whose newest column is ``column``, with the past that newcomers have from their elders."""
+        return self._heritage.fill_in(demand, self._lives, column)
 
     def export(self) -> dict[str, NDArray[Any]]:
         """Return what is to be saved: who is in which row, and what the workloads without a container knew."""
@@ -58,6 +65,7 @@ class Lineage:
 
     def _leave(self, row: int) -> None:
         workload = int(self._workloads[row])
+        self._heritage.leave(int(self._lives[row]), workload)
         if self._engine.state.filled[row].any():
             self._left[workload] = gather(self._engine.state, np.array([row]))
             self._left.move_to_end(workload)
@@ -76,6 +84,8 @@ class Lineage:
                 elders[int(self._workloads[row])] = int(row)
         for heir in heirs:
             workload = int(self._workloads[heir])
+            elder = int(self._lives[elders[workload]]) if workload in elders else None
+            self._heritage.give(int(self._lives[heir]), elder, workload)
             if workload in elders:
                 bequeath(state, heir, state, elders[workload])
             elif workload in self._left:

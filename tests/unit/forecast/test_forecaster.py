@@ -112,11 +112,11 @@ def test_a_workload_keeps_its_experience_while_it_has_no_container(forecaster: F
     load = np.vstack([rhythm(240), wander(240)])
     for now in range(150):
         forecaster.observe(grid_of(load, now, [1, 2], [7, 8]))
-    learned = forecaster._engine.state.sums[0].copy()
+    learned = forecaster._engine.state.errors[0].copy()
     load[0, :151] = np.nan
     forecaster.observe(grid_of(load[1:], 150, [2], [8]))
     forecaster.observe(grid_of(load, 151, [3, 2], [7, 8]))
-    np.testing.assert_array_equal(forecaster._engine.state.sums[0], learned)
+    np.testing.assert_array_equal(forecaster._engine.state.errors[0], learned)
 
 
 def test_a_stranger_inherits_nothing(forecaster: Forecaster, grid_of: Callable) -> None:
