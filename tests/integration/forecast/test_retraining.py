@@ -1,0 +1,257 @@
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import pytest
+
+from exporter.config import ForecastConfig
+from exporter.forecast import training as training_module
+from exporter.forecast.demand import Demand, prepare
+from exporter.forecast.engine import Engine
+from exporter.forecast.learning import Plan
+from exporter.forecast.trainer import Trainer
+from exporter.forecast.training import Training
+from exporter.history.windows import Grid
+
+STEP = 60.0
+AHEAD = (5, 15)
+SERIES = 4
+CHANGE = 420
+COLUMNS = 740
+INTERVAL = 3 * 3600.0
+HANGS = "import time; time.sleep(600)"
+GARBAGE = "print('nonsense')"
+EXPLODES = """
+import io, sys, numpy as np
+from exporter.forecast import arima, exchange
+model = arima.pack(0.0, np.array([1.5]), 0, np.array([]))[None]
+row = np.array([0])
+sys.stdout.buffer.write(exchange.write({"row": row, "model": model, "searched": row}))
+"""
+STRANGER = """
+import sys, numpy as np
+from exporter.forecast import arima, exchange
+row = np.array([7])
+model = arima.pack(0.0, np.array([0.5]), 0, np.array([]))[None]
+sys.stdout.buffer.write(exchange.write({"row": row, "model": model, "searched": row}))
+"""
+
+
+def grid(values: np.ndarray, columns: int) -> Grid:
+    """The first ``columns`` of ``values`` [series, time]."""
+    lives = np.arange(len(values))
+    known = values[:, None, :columns].astype(np.float32)
+    return Grid(STEP, STEP * columns, lives, lives, known, known, np.zeros(known.shape, np.bool_))
+
+
+def until(demand: Demand, now: int) -> Demand:
+    cut = slice(None, now + 1)
+    return Demand(demand.values[:, cut], demand.measured[:, cut], demand.low[:, cut], demand.high[:, cut], demand.first)
+
+
+@dataclass
+class Played:
+    errors: np.ndarray
+    """[time], of the medians, over all series and horizons"""
+    training: Training
+    retrained: list[int] = field(default_factory=list)
+    """Columns at which a pass out of turn began."""
+
+    def early(self) -> int:
+        passes = self.training.health().passes
+        return passes["drift"] + passes["reclaim"]
+
+
+@pytest.fixture
+def play() -> Iterator[Callable[..., Played]]:
+    trainings: list[Training] = []
+
+    def run(values: np.ndarray, trained: bool) -> Played:
+        """Feed ``values`` column by column; each child is waited for, so that a pass takes no column."""
+        demand, every = prepare(grid(values, values.shape[1])), np.full(len(values), -1)
+        engine = Engine(Plan(AHEAD, (0.5, 0.9), 1, 1440, 1441))
+        engine.arrange(every)
+        trainer = Trainer(60.0, time.monotonic)
+        training = Training(ForecastConfig(retrain_interval=INTERVAL), engine, time.monotonic, trainer)
+        training.arrange(every)
+        trainings.append(training)
+        played = Played(np.zeros(values.shape[1]), training)
+        for now in range(values.shape[1]):
+            due, early = engine.step(demand, now, now).due, played.early()
+            played.errors[now] = np.abs(due - values[:, now, None]).mean()
+            if trained:
+                training.observe(due, demand, now)
+                training.turn(grid(values, now + 1), until(demand, now))
+                if trainer._running is not None:
+                    trainer._running.process.wait(60)
+            if played.early() > early:
+                played.retrained.append(now)
+        return played
+
+    yield run
+    for training in trainings:
+        training.close()
+
+
+def rhythm(period: float) -> np.ndarray:
+    return 50 + 20 * np.sin(2 * np.pi * (np.arange(COLUMNS) + 4 * np.arange(SERIES)[:, None]) / period)
+
+
+def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(size=(SERIES, COLUMNS))
+    return np.where(np.arange(COLUMNS) < CHANGE, before, after) + noise
+
+
+def test_a_new_rhythm_is_forecast_well_again_within_two_retrainings_and_not_without(
+    play: Callable[..., Played],
+) -> None:
+    values = changed(rhythm(24), rhythm(37))
+    with_training, without = play(values, True), play(values, False)
+    before = without.errors[CHANGE - 100 : CHANGE].mean()
+    assert with_training.errors[CHANGE : CHANGE + 30].mean() > 8 * before
+    assert 1 <= len([at for at in with_training.retrained if at >= CHANGE]) <= 2
+    assert with_training.errors[-80:].mean() < 2 * before
+    assert without.errors[-80:].mean() > 3 * before
+
+
+def test_use_that_falls_far_under_the_forecast_brings_training_forward_and_is_forecast_well_again(
+    play: Callable[..., Played],
+) -> None:
+    values = changed(rhythm(24), np.full_like(rhythm(24), 10.0))
+    played = play(values, True)
+    before = played.errors[CHANGE - 100 : CHANGE].mean()
+    assert played.training.health().passes["drift"] + played.training.health().passes["reclaim"] >= 1
+    assert played.training.health().changed["reclaim"] >= 1
+    assert played.errors[-100:].mean() < 1.5 * before
+
+
+def test_a_habit_that_stays_is_trained_on_schedule_alone(play: Callable[..., Played]) -> None:
+    played = play(changed(rhythm(24), rhythm(24))[:, :400], True)
+    health = played.training.health()
+    assert health.passes == {"schedule": 2, "drift": 0, "reclaim": 0}
+    assert health.changed == {"drift": 0, "reclaim": 0}
+    assert sum(health.failures.values()) == 0
+    assert health.cpu_seconds > 0
+    assert not np.isnan(health.fitted)
+
+
+@dataclass
+class Trial:
+    engine: Engine
+    training: Training
+    trainer: Trainer
+    values: np.ndarray
+
+    def turn(self, columns: int, later: float = 0.0) -> None:
+        seen = grid(self.values, columns)
+        now = Grid(STEP, seen.end + later, seen.lives, seen.workloads, seen.values, seen.ceilings, seen.censored)
+        self.training.turn(now, prepare(seen))
+
+    def finish(self) -> None:
+        assert self.trainer._running is not None
+        self.trainer._running.process.wait(30)
+
+
+@pytest.fixture
+def trial() -> Iterator[Callable[..., Trial]]:
+    made: list[Trial] = []
+
+    def run(script: str | None, now: list[float]) -> Trial:
+        values = changed(rhythm(24), rhythm(24))[:2, :130]
+        engine, demand = Engine(Plan((5,), (0.5, 0.9), 1, 1440, 1441)), prepare(grid(values, 120))
+        engine.arrange(np.array([-1, -1]))
+        for column in range(120):
+            engine.step(demand, column, column)
+        command = {} if script is None else {"command": (sys.executable, "-c", script)}
+        trainer = Trainer(60.0, lambda: now[0], **command)
+        training = Training(ForecastConfig(retrain_interval=3600.0), engine, lambda: now[0], trainer)
+        training.arrange(np.array([-1, -1]))
+        made.append(Trial(engine, training, trainer, values))
+        return made[-1]
+
+    yield run
+    for each in made:
+        each.training.close()
+
+
+def test_a_pass_is_started_without_waiting_and_its_models_serve(trial: Callable[..., Trial]) -> None:
+    tried = trial(None, [0.0])
+    began = time.monotonic()
+    tried.turn(120)
+    assert time.monotonic() - began < 1.0
+    tried.finish()
+    tried.turn(121)
+    assert not np.isnan(tried.engine.state.model).any()
+    assert tried.training.health().fitted == STEP * 121
+
+
+@pytest.mark.parametrize(("script", "reason"), [(GARBAGE, "nonsense"), (EXPLODES, "nonsense"), (STRANGER, "nonsense")])
+def test_after_nonsense_the_old_models_serve_an_error_is_counted_and_the_next_try_waits(
+    trial: Callable[..., Trial], script: str, reason: str
+) -> None:
+    tried = trial(script, [0.0])
+    tried.engine.state.model[:] = old = np.arange(11.0) / 100
+    tried.turn(120)
+    tried.finish()
+    tried.turn(120)
+    assert tried.training.health().failures[reason] == 1
+    assert np.isnan(tried.training.health().fitted)
+    assert (tried.engine.state.model == old).all()
+    tried.turn(120, later=599.0)
+    assert not tried.trainer.busy
+    tried.turn(120, later=3600.0)
+    assert tried.trainer.busy
+
+
+def test_a_killed_child_is_counted_and_the_old_models_serve(trial: Callable[..., Trial]) -> None:
+    tried = trial(HANGS, [0.0])
+    tried.turn(120)
+    assert tried.trainer._running is not None
+    tried.trainer._running.process.kill()
+    tried.finish()
+    tried.turn(120)
+    assert tried.training.health().failures == {"start": 0, "deadline": 0, "died": 1, "nonsense": 0}
+
+
+def test_a_child_that_hangs_is_killed_and_counted(trial: Callable[..., Trial]) -> None:
+    now = [0.0]
+    tried = trial(HANGS, now)
+    tried.turn(120)
+    assert tried.trainer._running is not None
+    process = tried.trainer._running.process
+    now[0] = 1000.0
+    tried.turn(120)
+    assert process.poll() == -9
+    assert tried.training.health().failures["deadline"] == 1
+
+
+def test_models_of_a_container_that_went_meanwhile_are_left_out(trial: Callable[..., Trial]) -> None:
+    tried = trial(None, [0.0])
+    tried.turn(120)
+    tried.finish()
+    rows = np.array([1, -1])
+    tried.engine.arrange(rows)
+    tried.training.arrange(rows)
+    seen = grid(tried.values, 121)
+    lives = np.array([1, 9])
+    now = Grid(STEP, seen.end, lives, lives, seen.values[[1, 0]], seen.ceilings[[1, 0]], seen.censored[[1, 0]])
+    tried.training.turn(now, prepare(now))
+    assert np.isnan(tried.engine.state.model).any(axis=2).ravel().tolist() == [False, True]
+
+
+def test_without_pmdarima_known_orders_are_fitted_and_one_line_says_so(
+    trial: Callable[..., Trial], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(training_module.importlib.util, "find_spec", lambda name: None)
+    tried = trial(None, [0.0])
+    tried.engine.state.model[0] = np.array([20.0, 0.6, *[0.0] * 9])
+    for _ in range(2):
+        tried.turn(120)
+        if tried.trainer.busy:
+            tried.finish()
+    assert capsys.readouterr().out.count("pmdarima is not installed") == 1
+    assert tried.training.health().failures["died"] == 0
+    assert tried.engine.state.model[0, 0, 1] != 0.6
+    assert np.isnan(tried.engine.state.model[1]).all()
