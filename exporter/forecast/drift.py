@@ -9,11 +9,14 @@ A series is given out only once the change lies two longest horizons back: what 
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.forecast.demand import Demand
 from exporter.history.windows import Bools, Floats, Integers
+from exporter.persist.arrays import Arrays, fitting
 
 UNDER_COLUMNS = 10
 """Columns in a row under ``UNDER`` of what was forecast for them, over every horizon, that are a signal."""
@@ -52,6 +55,14 @@ class Drift:
         """Keep the containers ``rows`` in this order; -1 stands for a new one."""
         blank = np.zeros((1, self._resources), np.float32)
         self._held = {name: np.concatenate([array, blank])[rows] for name, array in self._held.items()}
+
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be saved."""
+        return dict(self._held)
+
+    def restore(self, arrays: Arrays, containers: int) -> None:
+        """Take back what was saved of so many ``containers``; raise MismatchError."""
+        self._held = {name: fitting(arrays, name, array, containers) for name, array in self._held.items()}
 
     def observe(self, due: Floats, demand: Demand, now: int) -> None:
         """Compare ``due`` [series, horizons], the medians forecast for column ``now`` of ``demand``, with what came."""

@@ -4,6 +4,7 @@ import importlib.util
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import structlog
@@ -19,6 +20,7 @@ from exporter.forecast.relearn import relearn
 from exporter.forecast.schedule import CAUSES, Schedule
 from exporter.forecast.trainer import REASONS, Answer, Failure, Trainer, failed
 from exporter.history.windows import Floats, Grid, Integers
+from exporter.persist.arrays import Arrays, fitting, under, within
 
 _LONGEST_PASS = 600.0
 _REST = 86400.0
@@ -76,6 +78,15 @@ class Training:
         self._drift.arrange(rows)
         never = np.full((1, self._engine.plan.resources), -np.inf)
         self._searched = np.concatenate([self._searched, never])[rows]
+
+    def export(self) -> dict[str, NDArray[Any]]:
+        """Return what is to be saved: when each series had its search, and how its habits stand."""
+        return {"searched": self._searched} | under("drift", self._drift.export())
+
+    def restore(self, arrays: Arrays, containers: int) -> None:
+        """Take back what was saved of so many ``containers``; raise MismatchError."""
+        self._searched = fitting(arrays, "searched", self._searched, containers)
+        self._drift.restore(within("drift", arrays), containers)
 
     def observe(self, due: Floats, demand: Demand, now: int) -> None:
         """Watch how ``due`` [series, horizons], the medians forecast for column ``now``, met what came."""
