@@ -59,6 +59,15 @@ def test_names_are_unique_and_begin_alike(alerts: list[Rule]) -> None:
     assert max(Counter(alert["alert"] for alert in alerts).values()) == 1
 
 
+def test_no_action_is_asked_for_on_a_forecast_that_is_not_trusted(alerts: list[Rule]) -> None:
+    driven = [alert for alert in actions(alerts) if re.search(r"cpp_(cpu|memory)_forecast", alert["expr"])]
+    assert {alert["labels"]["intent"] for alert in driven} == {"reserve", "reclaim", "migrate"}
+    for alert in driven:
+        resource = alert["labels"]["resource"]
+        trust = f'and ignoring (resource) container_resource:cpp_forecast_trusted:min{{resource="{resource}"}} == 1'
+        assert trust in " ".join(alert["expr"].split()), alert["alert"]
+
+
 def test_action_alerts_outlive_a_gap(alerts: list[Rule]) -> None:
     assert all("keep_firing_for" in alert for alert in actions(alerts))
 
