@@ -45,7 +45,7 @@ class Demand:
 
     def __init__(self, length: int) -> None:
         self._values = Columns(len(RESOURCES), length)
-        self._ceilings = Columns(2, length)
+        self._ceilings = Columns(2, length, kind=np.float16)  # of cores, three digits will do; of bytes, inf
 
     @property
     def rings(self) -> tuple[Columns, Columns]:

@@ -1,11 +1,11 @@
 """State → series about the node, the forecast's quality, and the exporter itself."""
 
-import numpy as np
+from math import isnan
 
 from exporter.config import Config
 from exporter.durations import format_duration
 from exporter.history.signals import LEVELS, RESOURCES
-from exporter.publish.exposition import Page
+from exporter.publish.exposition import Page, write_labels
 from exporter.state import State
 
 _NODE_FORECASTS = (("cpp_node_cpu_forecast_cores", "cpu"), ("cpp_node_memory_forecast_bytes", "memory"))
@@ -28,22 +28,38 @@ def add_quality(page: Page, state: State, config: Config) -> None:
     forecast = state.forecast
     if forecast is None:
         return
-    upper = [f"{quantile:g}" for quantile in LEVELS[1:]]
-    loss, coverage = forecast.loss_ratio, forecast.coverage
-    for row, resource, horizon in np.argwhere(~np.isnan(loss)).tolist():
-        workload = state.workload_names.get(int(forecast.workloads[row]))
+    places, losses, shares = _places(config), list[str](), list[str]()
+    columns = forecast.workloads.tolist(), forecast.loss_ratio.tolist(), forecast.coverage.tolist()
+    for number, ratios, covered in zip(*columns, strict=True):
+        workload = state.workload_names.get(number)
         if workload is None:
             continue
-        labels = {
-            "node": config.node,
-            "workload": workload,
-            "resource": RESOURCES[resource],
-            "horizon": format_duration(config.forecast.horizons[horizon]),
-        }
-        page.add_one("cpp_forecast_loss_ratio", float(loss[row, resource, horizon]), **labels)
-        for index, level in enumerate(upper):
-            value = float(coverage[row, resource, horizon, index])
-            page.add_one("cpp_forecast_coverage_ratio", value, **labels, level=level)
+        who = write_labels({"node": config.node, "workload": workload})
+        for resource, horizon, where in places:
+            if not isnan(ratio := ratios[resource][horizon]):
+                losses.append(f"cpp_forecast_loss_ratio{{{who},{where}}} {ratio:.9g}")
+                shares += _covered(f"{who},{where}", covered[resource][horizon])
+    page.add_lines("cpp_forecast_loss_ratio", losses)
+    page.add_lines("cpp_forecast_coverage_ratio", shares)
+
+
+def _places(config: Config) -> list[tuple[int, int, str]]:
+    """Return each resource and horizon with their labels: written once, not for each workload."""
+    spans = [format_duration(seconds) for seconds in config.forecast.horizons]
+    return [
+        (resource, horizon, write_labels({"resource": name, "horizon": span}))
+        for resource, name in enumerate(RESOURCES)
+        for horizon, span in enumerate(spans)
+    ]
+
+
+def _covered(labels: str, shares: list[float]) -> list[str]:
+    levels = zip(LEVELS[1:], shares, strict=True)
+    return [
+        f'cpp_forecast_coverage_ratio{{{labels},level="{level:g}"}} {share:.9g}'
+        for level, share in levels
+        if not isnan(share)
+    ]
 
 
 def add_training(page: Page, state: State) -> None:

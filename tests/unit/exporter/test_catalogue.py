@@ -1,3 +1,4 @@
+import gzip
 import re
 import shutil
 import subprocess
@@ -104,6 +105,10 @@ def test_promtool_finds_nothing_wrong_with_a_page(full_state: Callable[..., tupl
     assert promtool, "promtool is missing; install Debian's prometheus"
     cycle, _ = full_state()
     done = subprocess.run(
-        [promtool, "check", "metrics"], input=cycle.publisher.page, capture_output=True, timeout=30, check=False
+        [promtool, "check", "metrics"],
+        input=gzip.decompress(cycle.publisher.page),
+        capture_output=True,
+        timeout=30,
+        check=False,
     )
     assert (done.returncode, done.stdout + done.stderr) == (0, b"")

@@ -1,4 +1,5 @@
 import dataclasses
+import gzip
 import math
 from collections import Counter
 from collections.abc import Callable
@@ -55,7 +56,7 @@ def test_what_is_written_is_what_the_reference_parser_reads(rows: dict[str, floa
     page.add(Series("cpp_cpu_usage_cores", values, digits=17))
     page.add(Series("cpp_threads", values, write_labels({"direction": more}), digits=17))
     page.add_one("cpp_containers", 5.0)
-    read = _read(page.text())
+    read = _read(gzip.decompress(page.packed()))
     for name, value in rows.items():
         if math.isnan(value):
             assert not _of(read, "cpp_cpu_usage_cores", container=name)
@@ -67,7 +68,7 @@ def test_what_is_written_is_what_the_reference_parser_reads(rows: dict[str, floa
 
 def test_families_are_announced_once_with_help_and_type_in_the_catalogues_order(full_state: FullState) -> None:
     cycle, _ = full_state()
-    lines = cycle.publisher.page.decode().splitlines()
+    lines = gzip.decompress(cycle.publisher.page).decode().splitlines()
     announced = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert announced == [name for name in BY_NAME if name in announced]
     assert [line.split()[2] for line in lines if line.startswith("# HELP")] == announced
@@ -76,7 +77,7 @@ def test_families_are_announced_once_with_help_and_type_in_the_catalogues_order(
 
 def test_the_page_says_what_the_sources_said(full_state: FullState) -> None:
     cycle, _ = full_state(("web",), calls=3)
-    read = _read(cycle.publisher.page)
+    read = _read(gzip.decompress(cycle.publisher.page))
     expected = {
         "cpp_cpu_usage_cores": 0.5,
         "cpp_memory_working_set_bytes": 2.0**27,
@@ -105,7 +106,7 @@ def test_the_page_says_what_the_sources_said(full_state: FullState) -> None:
 
 
 def test_the_page_says_how_the_exporter_and_its_sources_do(full_state: FullState) -> None:
-    read = _read(full_state()[0].publisher.page)
+    read = _read(gzip.decompress(full_state()[0].publisher.page))
     assert _one(read, "cpp_up", source="cadvisor") == 1
     assert _one(read, "cpp_last_sample_timestamp_seconds", source="probe") == 1_800_000_045
     assert _one(read, "cpp_source_errors_total", source="probe") == 2
@@ -116,7 +117,7 @@ def test_the_page_says_how_the_exporter_and_its_sources_do(full_state: FullState
 
 def test_every_series_about_a_container_carries_the_whole_identity(full_state: FullState) -> None:
     cycle, _ = full_state()
-    for name, labels in _read(cycle.publisher.page):
+    for name, labels in _read(gzip.decompress(cycle.publisher.page)):
         metric = BY_NAME[name]
         assert {key for key, _ in labels} == set(metric.labels)
 
@@ -127,7 +128,7 @@ def test_labels_are_escaped_whatever_a_container_is_called(full_state: FullState
     who = dataclasses.replace(state.snapshot.identities[0], container=name)
     page = Page([identity_labels("n1", who)])
     page.add(Series("cpp_threads", np.array([3.0])))
-    assert _one(_read(page.text()), "cpp_threads", container=name) == 3
+    assert _one(_read(gzip.decompress(page.packed())), "cpp_threads", container=name) == 3
 
 
 def _with_everything(state: State) -> State:
@@ -153,7 +154,7 @@ def _with_everything(state: State) -> State:
 def _rendered(state: State) -> tuple[Read, int]:
     page = Page([identity_labels("n1", who) for who in state.snapshot.identities])
     dropped = add_containers(page, state, ForecastConfig())
-    return _read(page.text()), dropped
+    return _read(gzip.decompress(page.packed())), dropped
 
 
 def test_with_everything_present_no_container_has_more_than_its_budget_and_what_was_left_out_is_counted(
@@ -201,13 +202,13 @@ def test_what_was_left_out_is_a_counter(full_state: FullState) -> None:
     full = _with_everything(state)
     for times in (1, 2):
         cycle.publisher.publish(full, 0.0, 0.0)
-        dropped = _one(_read(cycle.publisher.page), "cpp_dropped_series_total", source="probe")
+        dropped = _one(_read(gzip.decompress(cycle.publisher.page)), "cpp_dropped_series_total", source="probe")
         assert dropped == times * 3 * 27
 
 
 def test_nothing_is_said_of_what_is_unknown(full_state: FullState) -> None:
     cycle, _ = full_state(("web",))
-    read = _read(cycle.publisher.page)
+    read = _read(gzip.decompress(cycle.publisher.page))
     for name in ("cpp_cpu_forecast_cores", "cpp_memory_exhaustion_seconds", "cpp_cpu_request_cores"):
         assert not _of(read, name)
     assert not any(math.isnan(value) for value in read.values())
@@ -217,6 +218,6 @@ def test_every_threshold_is_served_as_configured(full_state: FullState) -> None:
     cycle, _ = full_state(assess={"thresholds": {"anomaly": 0.7}})
     found = {
         dict(key)["score"]: value
-        for key, value in _of(_read(cycle.publisher.page), "cpp_alarm_threshold_ratio").items()
+        for key, value in _of(_read(gzip.decompress(cycle.publisher.page)), "cpp_alarm_threshold_ratio").items()
     }
     assert found == Config().assess.thresholds.model_dump() | {"anomaly": 0.7}
