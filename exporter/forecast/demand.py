@@ -10,6 +10,8 @@ _BINDING = 5
 """Columns over which a cap must bind for demand to be taken as the ceiling."""
 _BLOCK = 256
 """Series that are mended at a time: what that needs besides its result is several times their size."""
+_LARGEST = 1e30
+"""What lies beyond counts as not seen: no resource is so large, and a sum of such is no float32."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Demand:
 def prepare(grid: Grid) -> Demand:
     """Return the demand behind ``grid``; causal, so that a later column never changes an earlier one."""
     width = grid.values.shape[2]
-    low, high = grid.values.reshape(-1, width), grid.ceilings.reshape(-1, width)
+    low, high = _credible(grid.values.reshape(-1, width)), grid.ceilings.reshape(-1, width)
     censored = grid.censored.reshape(-1, width)
     measured, first = np.empty(low.shape, np.bool_), np.empty(len(low), np.int64)
     values = low
@@ -44,6 +46,14 @@ def prepare(grid: Grid) -> Demand:
             values = low.copy() if values is low else values
             values[block] = _fill(_impute(low[block], high[block], censored[block]), seen, first[block])
     return Demand(values, measured, low, high, first)
+
+
+def _credible(values: Floats) -> Floats:
+    """Return ``values`` with NaN for what is infinite or absurd, the very same array where nothing is."""
+    most, least = np.fmax.reduce(values, axis=None, initial=0.0), np.fmin.reduce(values, axis=None, initial=0.0)
+    if most <= _LARGEST and least >= -_LARGEST:
+        return values
+    return np.where(np.abs(values) <= _LARGEST, values, np.float32(np.nan))
 
 
 def _impute(values: Floats, ceilings: Floats, censored: Bools) -> Floats:
