@@ -7,6 +7,7 @@ scoring together (ADR 3). Here each family is one pass over one column.
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import isnan
 
 import numpy as np
@@ -71,10 +72,10 @@ class Page:
             self.series += len(lines)
             self._blocks.setdefault(name, []).append("\n".join((*lines, "")).encode())
 
-    def packed(self) -> bytes:
-        """Return the whole page, compressed by gzip."""
+    def packed(self, more: bytes = b"") -> bytes:
+        """Return the whole page and ``more`` text after it, compressed by gzip."""
         packer = zlib.compressobj(_FAST, wbits=_GZIP)
-        return b"".join([*map(packer.compress, self._parts()), packer.flush()])
+        return b"".join([*map(packer.compress, chain(self._parts(), (more,))), packer.flush()])
 
     def _parts(self) -> Iterator[bytes]:
         for name, metric in BY_NAME.items():

@@ -5,6 +5,7 @@ import time
 from exporter.config import Config
 from exporter.history.identity import Identity
 from exporter.publish.exposition import Page
+from exporter.publish.process import process_metrics
 from exporter.publish.selfmetrics import add_node, add_quality, add_self, add_training
 from exporter.publish.series import add_containers, add_thresholds, identity_labels
 from exporter.state import State
@@ -34,7 +35,7 @@ class Publisher:
         self._cpu_seconds += time.process_time() - cpu_started
         page.add_one("cpp_cycle_cpu_seconds_total", self._cpu_seconds)
         page.add_one("cpp_cycle_duration_seconds", time.perf_counter() - started)
-        self.page = page.packed()
+        self.page = page.packed(process_metrics())
 
     def _labels(self, state: State) -> list[str]:
         known, identities = self._identities, state.snapshot.identities

@@ -5,14 +5,13 @@ import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import escape
-from itertools import chain
 
 from flask import Flask, Response, jsonify, request
-from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from pydantic import BaseModel
 from werkzeug.exceptions import BadRequest, HTTPException, NotFound
 
 from exporter.durations import parse_duration
+from exporter.publish.process import process_metrics
 
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 _BY_ENCODING = {"Vary": "Accept-Encoding"}
@@ -29,7 +28,7 @@ class Views:
     """What the web shows; each is called anew for each request."""
 
     metrics: Callable[[], bytes]
-    """The newest page about containers, compressed by gzip; empty before the first cycle."""
+    """The newest page, compressed by gzip; empty before the first cycle."""
     profiles: Callable[[], list[dict[str, str]]]
     """Name and id of each container."""
     profile: Callable[[str, float], BaseModel | None]
@@ -39,8 +38,6 @@ class Views:
 def create_app(node: str, views: Views) -> Flask:
     """Return the WSGI application."""
     app = Flask("cpp-exporter")
-    registry = CollectorRegistry()
-    ProcessCollector(registry=registry)
 
     @app.get("/")
     def index() -> str:
@@ -48,12 +45,10 @@ def create_app(node: str, views: Views) -> Flask:
 
     @app.get("/metrics")
     def metrics() -> Response:
-        page, own = views.metrics(), generate_latest(registry)
+        page = views.metrics() or gzip.compress(process_metrics())
         if not request.accept_encodings["gzip"]:
-            return Response(chain(_unpacked(page), (own,)), content_type=_TEXT, headers=_BY_ENCODING)
-        # two members are one gzip file, so that what takes long is compressed once for all scrapes
-        headers = {**_BY_ENCODING, "Content-Encoding": "gzip"}
-        return Response([page, gzip.compress(own)], content_type=_TEXT, headers=headers)
+            return Response(_unpacked(page), content_type=_TEXT, headers=_BY_ENCODING)
+        return Response(page, content_type=_TEXT, headers={**_BY_ENCODING, "Content-Encoding": "gzip"})
 
     @app.get("/profiles")
     def profiles() -> Response:

@@ -40,6 +40,12 @@ def _of(samples: Read, name: str, **labels: str) -> dict[tuple[tuple[str, str], 
     }
 
 
+def _of_catalogue(page: bytes) -> bytes:
+    text, process = gzip.decompress(page).split(b"# HELP process_", 1)
+    assert b"process_resident_memory_bytes" in process
+    return text
+
+
 def _one(samples: Read, name: str, **labels: str) -> float:
     (value,) = _of(samples, name, **labels).values()
     return value
@@ -68,7 +74,7 @@ def test_what_is_written_is_what_the_reference_parser_reads(rows: dict[str, floa
 
 def test_families_are_announced_once_with_help_and_type_in_the_catalogues_order(full_state: FullState) -> None:
     cycle, _ = full_state()
-    lines = gzip.decompress(cycle.publisher.page).decode().splitlines()
+    lines = _of_catalogue(cycle.publisher.page).decode().splitlines()
     announced = [line.split()[2] for line in lines if line.startswith("# TYPE")]
     assert announced == [name for name in BY_NAME if name in announced]
     assert [line.split()[2] for line in lines if line.startswith("# HELP")] == announced
@@ -77,7 +83,7 @@ def test_families_are_announced_once_with_help_and_type_in_the_catalogues_order(
 
 def test_the_page_says_what_the_sources_said(full_state: FullState) -> None:
     cycle, _ = full_state(("web",), calls=3)
-    read = _read(gzip.decompress(cycle.publisher.page))
+    read = _read(_of_catalogue(cycle.publisher.page))
     expected = {
         "cpp_cpu_usage_cores": 0.5,
         "cpp_memory_working_set_bytes": 2.0**27,
@@ -106,7 +112,7 @@ def test_the_page_says_what_the_sources_said(full_state: FullState) -> None:
 
 
 def test_the_page_says_how_the_exporter_and_its_sources_do(full_state: FullState) -> None:
-    read = _read(gzip.decompress(full_state()[0].publisher.page))
+    read = _read(_of_catalogue(full_state()[0].publisher.page))
     assert _one(read, "cpp_up", source="cadvisor") == 1
     assert _one(read, "cpp_last_sample_timestamp_seconds", source="probe") == 1_800_000_045
     assert _one(read, "cpp_source_errors_total", source="probe") == 2
@@ -117,7 +123,7 @@ def test_the_page_says_how_the_exporter_and_its_sources_do(full_state: FullState
 
 def test_every_series_about_a_container_carries_the_whole_identity(full_state: FullState) -> None:
     cycle, _ = full_state()
-    for name, labels in _read(gzip.decompress(cycle.publisher.page)):
+    for name, labels in _read(_of_catalogue(cycle.publisher.page)):
         metric = BY_NAME[name]
         assert {key for key, _ in labels} == set(metric.labels)
 
@@ -202,13 +208,13 @@ def test_what_was_left_out_is_a_counter(full_state: FullState) -> None:
     full = _with_everything(state)
     for times in (1, 2):
         cycle.publisher.publish(full, 0.0, 0.0)
-        dropped = _one(_read(gzip.decompress(cycle.publisher.page)), "cpp_dropped_series_total", source="probe")
+        dropped = _one(_read(_of_catalogue(cycle.publisher.page)), "cpp_dropped_series_total", source="probe")
         assert dropped == times * 3 * 27
 
 
 def test_nothing_is_said_of_what_is_unknown(full_state: FullState) -> None:
     cycle, _ = full_state(("web",))
-    read = _read(gzip.decompress(cycle.publisher.page))
+    read = _read(_of_catalogue(cycle.publisher.page))
     for name in ("cpp_cpu_forecast_cores", "cpp_memory_exhaustion_seconds", "cpp_cpu_request_cores"):
         assert not _of(read, name)
     assert not any(math.isnan(value) for value in read.values())
@@ -218,6 +224,6 @@ def test_every_threshold_is_served_as_configured(full_state: FullState) -> None:
     cycle, _ = full_state(assess={"thresholds": {"anomaly": 0.7}})
     found = {
         dict(key)["score"]: value
-        for key, value in _of(_read(gzip.decompress(cycle.publisher.page)), "cpp_alarm_threshold_ratio").items()
+        for key, value in _of(_read(_of_catalogue(cycle.publisher.page)), "cpp_alarm_threshold_ratio").items()
     }
     assert found == Config().assess.thresholds.model_dump() | {"anomaly": 0.7}

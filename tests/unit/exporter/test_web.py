@@ -34,13 +34,16 @@ def test_the_exporter_is_ready_only_after_its_first_cycle(client: FlaskClient, p
     assert client.get("/-/ready").status_code == 200
 
 
-def test_metrics_are_the_newest_page_and_the_process(client: FlaskClient, pages: list[bytes]) -> None:
+def test_before_the_first_cycle_metrics_tell_of_the_process(client: FlaskClient) -> None:
+    assert "process_resident_memory_bytes" in client.get("/metrics").text
+
+
+def test_metrics_are_the_newest_page(client: FlaskClient, pages: list[bytes]) -> None:
     for containers in (1, 2):
         pages.append(gzip.compress(b"# TYPE cpp_containers gauge\ncpp_containers %d\n" % containers))
         answer = client.get("/metrics")
         families = {family.name: family.samples for family in text_string_to_metric_families(answer.text)}
         assert families["cpp_containers"][0].value == containers
-        assert "process_resident_memory_bytes" in families
         assert answer.content_type.startswith("text/plain; version=0.0.4")
 
 
@@ -49,10 +52,7 @@ def test_who_takes_gzip_gets_the_page_as_it_is_held(client: FlaskClient, pages: 
     pages.append(gzip.compress(b"# TYPE cpp_containers gauge\ncpp_containers 1\n" * 9000))
     packed = client.get("/metrics", headers={"Accept-Encoding": accepts})
     assert packed.headers["Content-Encoding"] == "gzip"
-    assert packed.data.startswith(pages[-1])
-    text = gzip.decompress(packed.data)
-    assert text.startswith(gzip.decompress(pages[-1]))
-    assert b"process_resident_memory_bytes" in text
+    assert packed.data == pages[-1]
 
 
 @pytest.mark.parametrize("accepts", ["", "identity", "gzip;q=0", "br"])
@@ -60,7 +60,7 @@ def test_who_does_not_take_gzip_gets_the_text(client: FlaskClient, pages: list[b
     pages.append(gzip.compress(b"# TYPE cpp_containers gauge\ncpp_containers 1\n" * 9000))
     plain = client.get("/metrics", headers={"Accept-Encoding": accepts})
     assert "Content-Encoding" not in plain.headers
-    assert plain.data.startswith(gzip.decompress(pages[-1]))
+    assert plain.data == gzip.decompress(pages[-1])
     assert plain.headers["Vary"] == "Accept-Encoding"
 
 
