@@ -113,7 +113,7 @@ def test_a_turn_that_begins_meanwhile_ends_the_copy_and_the_old_file_stays(
 
 def test_a_turn_waits_at_most_for_one_piece(keeper: Callable[..., Keeper]) -> None:
     kept, waits = keeper(1.0), []
-    large = {"large": np.zeros((400, 50_000))}
+    large = {"large": np.zeros((80, 50_000))}
     kept.offer(lambda: large, NOW)
     kept.offer(lambda: large, NOW + 2)
     while kept._writer is not None and kept._writer.is_alive():
