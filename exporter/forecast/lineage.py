@@ -18,6 +18,10 @@ _KEPT_WORKLOADS = 256
 """Workloads without a container whose state is kept; the least recently left goes first."""
 
 
+_INHERITED_ERRORS = 20
+"""Errors that inherited losses count for: a replica that behaves otherwise must outweigh them soon."""
+
+
 class Lineage:
     """Keeps the engine's rows in the order of the grid's lives."""
 
@@ -90,3 +94,4 @@ class Lineage:
                 bequeath(state, heir, state, elders[workload])
             elif workload in self._left:
                 bequeath(state, heir, self._left[workload], 0)
+        state.heard[heirs] = np.minimum(state.heard[heirs], _INHERITED_ERRORS)
