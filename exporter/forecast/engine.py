@@ -6,13 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.forecast import arima, calibration, learning, regression, selection
+from exporter.forecast import arima, calibration, learning, quantiles, regression, selection, week
 from exporter.forecast.demand import Demand
-from exporter.forecast.learning import Past, Plan
+from exporter.forecast.features import FEATURES, common, features
+from exporter.forecast.learning import Due, Past
 from exporter.forecast.pending import Pending
+from exporter.forecast.plan import Plan
+from exporter.forecast.samples import Samples
 from exporter.forecast.saved import export_state, restored_state
 from exporter.forecast.season import detect_periods
 from exporter.forecast.state import MEMBERS, SCORED, State, empty, gather, judge_anew
+from exporter.forecast.trees import Forest, restored
 from exporter.history.windows import Floats, Integers
 from exporter.persist.arrays import Arrays, under, within
 
@@ -40,7 +44,9 @@ class Engine:
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.state = self._blank(0)
-        self._pending = [Pending(ahead, 0, len(SCORED) + len(plan.levels)) for ahead in plan.ahead]
+        self.samples = [Samples(ahead, FEATURES, plan.day) for ahead in plan.ahead]
+        self.forests: list[Forest | None] = [None] * len(plan.ahead)
+        self._pending = [Pending(ahead, 0, Due.items(len(plan.levels))) for ahead in plan.ahead]
         self._turn = 0
         self._season_turn = 0
 
@@ -52,22 +58,30 @@ class Engine:
         for name, fresh in vars(self._blank(len(new))).items():
             getattr(self.state, name)[new] = fresh
         series = rows[:, None] * self.plan.resources + np.arange(self.plan.resources)
-        for pending in self._pending:
-            pending.gather(np.where(rows[:, None] < 0, -1, series).ravel())
+        moved = np.where(rows[:, None] < 0, -1, series).ravel()
+        for pending, samples in zip(self._pending, self.samples, strict=True):
+            pending.gather(moved)
+            samples.gather(moved)
 
     def _blank(self, containers: int) -> State:
-        return empty(containers, self.plan.resources, len(self.plan.ahead), len(self.plan.levels))
+        plan = self.plan
+        return empty(containers, plan.resources, len(plan.ahead), len(plan.levels), plan.slots)
 
     def export(self) -> dict[str, NDArray[Any]]:
         """Return what is to be saved."""
-        waiting = (under(f"pending{i}", pending.export()) for i, pending in enumerate(self._pending))
-        return under("state", export_state(self.state)) | {k: v for part in waiting for k, v in part.items()}
+        arrays = under("state", export_state(self.state))
+        for i, (pending, samples, forest) in enumerate(zip(self._pending, self.samples, self.forests, strict=True)):
+            arrays |= under(f"pending{i}", pending.export()) | under(f"samples{i}", samples.export())
+            arrays |= {} if forest is None else under(f"forest{i}", vars(forest))
+        return arrays
 
     def restore(self, arrays: Arrays, containers: int) -> None:
         """Take back what was saved of so many ``containers``; raise MismatchError."""
         self.state = restored_state(within("state", arrays), self._blank(0), containers)
         for i, pending in enumerate(self._pending):
             pending.restore(within(f"pending{i}", arrays), containers * self.plan.resources)
+            self.samples[i].restore(within(f"samples{i}", arrays))
+            self.forests[i] = restored(within(f"forest{i}", arrays), len(self.plan.levels), FEATURES)
 
     def flat(self) -> State:
         """Return the state with a row per series instead of per container; the arrays share memory."""
@@ -82,23 +96,25 @@ class Engine:
             demand.measured[:, now] & (demand.first <= now),
             demand.low[:, now],
             demand.high[:, now],
+            column,
         )
         state = self.flat()
-        due = self._score(state, past, column)
+        week.absorb(state, past.values[:, -1], column, self.plan.slot)
+        due = self._score(state, past)
         self._renew(state, past)
-        quantiles = self._forecast(state, past, column)
-        return Outlook(quantiles, due)
+        return Outlook(self._forecast(state, past), due)
 
-    def _score(self, state: State, past: Past, column: int) -> Floats:
+    def _score(self, state: State, past: Past) -> Floats:
         """Measure what falls due and learn from it; return its medians."""
         learning.notice(state, past)
         medians = np.full((len(past.first), len(self.plan.ahead)), np.nan, np.float32)
         for i, ahead in enumerate(self.plan.ahead):
-            due = self._pending[i].due(column)
-            medians[:, i] = due[:, SCORED.index("served")]
+            due = Due.of(self._pending[i].due(past.column), len(self.plan.levels))
+            medians[:, i] = due.scored[:, SCORED.index("served")]
+            self.samples[i].learn(past)
             if past.newest >= ahead:
                 learning.learn(state, i, past, due, self.plan)
-                learning.calibrate(state, i, past, due, self.plan, column)
+                learning.calibrate(state, i, past, due, self.plan)
         return medians
 
     def _turns(self, turn: int, size: int, series: int) -> tuple[Integers, int]:
@@ -133,36 +149,46 @@ class Engine:
         state.period[rows] = np.where((found == 0) & young, state.period[rows], found)
         judge_anew(state, rows[first_time], self.plan.ahead)
 
-    def _forecast(self, state: State, past: Past, column: int) -> Floats:
+    def _forecast(self, state: State, past: Past) -> Floats:
         model = arima.unpack(state.model)
         state.shocks[:] = np.nan_to_num(arima.absorb(model, past.values, state.shocks, past.newest))
         by_arima = arima.forecast(model, past.values, state.shocks, past.newest, self.plan.ahead)
-        current = past.values[:, -1]
+        current, shared = past.values[:, -1], common(past)
         out = np.empty((len(current), len(self.plan.ahead), len(self.plan.levels)), np.float32)
         for i, ahead in enumerate(self.plan.ahead):
             inputs = regression.features(past.values, past.first, past.newest, ahead, state.period, self.plan.day)
             change = (np.nan_to_num(inputs) * state.coefficients[:, i]).sum(axis=1)
-            members = np.stack(
+            base = np.stack(
                 [current, current + inputs[:, -4], current + inputs[:, -1], current + change, by_arima[:, i]], axis=1
             ).astype(np.float32)
+            boosted = self._boost(shared, base, state, i, past)
+            members = np.concatenate([base, boosted[:, self._middle]], axis=1)
             np.maximum(members, np.minimum(state.lowest, 0.0)[:, None], out=members)
             blended = selection.blend(members, state.losses[:, i], state.heard[:, i])
             served = self._serve(state, i, current, blended)
-            out[:, i] = self._quantiles(state, i, served)
+            said = np.stack([quantiles.by_errors(state, i, served), boosted], axis=2)
+            out[:, i] = quantiles.publish(state, i, served, said, self.plan.levels)
             scored = np.stack([*members.T, blended, served], axis=1)
-            self._pending[i].push(column, np.concatenate([scored, out[:, i]], axis=1))
+            self._pending[i].push(past.column, np.concatenate([scored, out[:, i], said.reshape(len(said), -1)], axis=1))
         return out
+
+    @property
+    def _middle(self) -> list[int]:
+        return [self.plan.levels.index(0.5)]
+
+    def _boost(self, shared: Floats, base: Floats, state: State, i: int, past: Past) -> Floats:
+        """Return [series, levels] by the trees, NaN before there are any; keep some of what they are told."""
+        told = features(shared, base, state, i, past, self.plan)
+        unit, current = state.spread[:, i], past.values[:, -1]
+        self.samples[i].draw(past.column, told, unit, state.usual[:, i], current)
+        forest = self.forests[i]
+        if forest is None:
+            return np.full((len(current), len(self.plan.levels)), np.nan, np.float32)
+        change = forest.predict(told) + state.nudge[:, i]
+        return np.asarray(current[:, None] + change * unit[:, None], np.float32)
 
     def _serve(self, state: State, i: int, current: Floats, blended: Floats) -> Floats:
         losses = state.losses[:, i]
         blend_loss, last_loss = losses[:, SCORED.index("blend")], losses[:, MEMBERS.index("last")]
         state.guarded[:, i] = selection.guard(state.guarded[:, i], blend_loss, last_loss)
         return np.where(state.guarded[:, i] | (state.run >= _CONSTANT_RUN), current, blended)
-
-    def _quantiles(self, state: State, i: int, served: Floats) -> Floats:
-        """Return [series, levels]: ``served`` at .5, above it no less, below it no more."""
-        levels = np.array(self.plan.levels)
-        offsets = state.bounds[:, i] * learning.error_unit(state.size[:, i], state.spread[:, i])[:, None]
-        offsets = np.where(levels > 0.5, np.maximum(offsets, 0.0), np.minimum(offsets, 0.0)) * (levels != 0.5)
-        raised = np.maximum.accumulate(served[:, None] + offsets, axis=1)
-        return np.asarray(np.maximum(raised, np.minimum(state.lowest, 0.0)[:, None]), np.float32)

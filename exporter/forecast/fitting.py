@@ -23,6 +23,8 @@ def fit(request: Arrays, enough: Callable[[], bool]) -> Arrays:
     ``request`` holds ``series`` [series, time], NaN before the first sample, ``order`` [series, 3], -1 where unknown,
     and ``searches``: of the first so many rows the order is searched, unless ``enough`` is true before.
     """
+    if "series" not in request:
+        return {}
     series = request["series"].astype(np.float64)
     models, searched = refit(series, request["order"]), []
     for row in range(int(request["searches"])):

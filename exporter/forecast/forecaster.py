@@ -12,18 +12,14 @@ from numpy.typing import NDArray
 from exporter.config import ForecastConfig
 from exporter.forecast.demand import Demand, prepare
 from exporter.forecast.engine import Engine, Outlook
-from exporter.forecast.learning import Plan
 from exporter.forecast.lineage import Lineage
+from exporter.forecast.plan import Plan
 from exporter.forecast.report import coverage, loss_ratio, trusted
 from exporter.forecast.training import Health, Training
 from exporter.history.signals import LEVELS, RESOURCES
 from exporter.history.windows import Bools, Floats, Grid, Integers
 from exporter.persist.arrays import Arrays, fitting, under, within
 
-WINDOW = 1441
-"""Columns a step looks back on at most: a day of minutes, and the column a day ago."""
-DAY = 86400.0
-"""Seconds."""
 _WHOLE = [RESOURCES.index(name) for name in ("file_descriptors", "threads")]
 _ROUNDING = 1e-6
 """Columns: keeps the number of a column steady where its end is a whole number of steps but for rounding."""
@@ -57,14 +53,13 @@ class Forecaster:
 
     def __init__(self, config: ForecastConfig, clock: Callable[[], float] = time.monotonic) -> None:
         self._config = config
-        ahead = tuple(max(round(horizon / config.step), 1) for horizon in config.horizons)
-        day = max(round(DAY / config.step), 1)
-        self._engine = Engine(Plan(ahead, LEVELS, len(RESOURCES), day, WINDOW))
+        plan = Plan.of(tuple(config.horizons), LEVELS, len(RESOURCES), config.step)
+        self._engine = Engine(plan)
         self._lineage = Lineage(self._engine)
         self._training = Training(config, self._engine, clock)
         self._column: int | None = None
         self._outlook = Outlook(
-            np.empty((0, len(ahead), len(LEVELS)), np.float32), np.empty((0, len(ahead)), np.float32)
+            np.empty((0, len(plan.ahead), len(LEVELS)), np.float32), np.empty((0, len(plan.ahead)), np.float32)
         )
 
     def observe(self, grid: Grid) -> Forecast:

@@ -5,33 +5,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.forecast import calibration, regression, selection
-from exporter.forecast.state import MEMBERS, RING, SCORED, State
+from exporter.forecast.plan import Plan
+from exporter.forecast.state import MEMBERS, RING, SAID, SCORED, State
 from exporter.history.windows import Bools, Floats, Integers
 
 _LOSS_MEMORY = 180
 _SPREAD_MEMORY = 240
+_USUAL_MEMORY = 2880
+_UPPER_MEMORY = 720
+_NUDGE = 0.05
+"""Usual changes by which a miss raises a quantile."""
+_SMALLEST_SPREAD = 0.05
+"""Of the usual change: what stood still for long may move again."""
 _COVERAGE_MEMORY = 500
 _SIZE_MEMORY = 60
 _SIZE_FLOOR = 0.02
 _OUTLIER = 50.0
 """Errors over the spread are cut here."""
 _SMALLEST = 1e-20
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is forecast; all in columns of the grid."""
-
-    ahead: tuple[int, ...]
-    """Horizons."""
-    levels: tuple[float, ...]
-    """Quantiles, rising."""
-    resources: int
-    """Series per container."""
-    day: int
-    """Columns in a day."""
-    window: int
-    """Columns of history that a step may look back on."""
 
 
 @dataclass(frozen=True)
@@ -48,11 +39,36 @@ class Past:
     """[series], what the demand of the last column was at the least; NaN where nothing was seen"""
     high: Floats
     """[series], what it was at the most"""
+    column: int
+    """Number of the last column since the epoch"""
 
     @property
     def newest(self) -> int:
         """The last column."""
         return int(self.values.shape[1]) - 1
+
+
+@dataclass(frozen=True)
+class Due:
+    """What was forecast for the step's column; NaN where nothing was."""
+
+    scored: Floats
+    """[series, SCORED]"""
+    quantiles: Floats
+    """[series, levels], as published"""
+    said: Floats
+    """[series, levels, SAID]"""
+
+    @staticmethod
+    def of(items: Floats, levels: int) -> "Due":
+        """Take apart what was pending, [series, items]."""
+        scored, quantiles, said = np.split(items, [len(SCORED), len(SCORED) + levels], axis=1)
+        return Due(scored, quantiles, said.reshape(len(items), levels, len(SAID)))
+
+    @staticmethod
+    def items(levels: int) -> int:
+        """Return the number of items that are pending."""
+        return len(SCORED) + levels * (1 + len(SAID))
 
 
 def notice(state: State, past: Past) -> None:
@@ -63,36 +79,55 @@ def notice(state: State, past: Past) -> None:
     state.level[:] = value
 
 
-def learn(state: State, i: int, past: Past, due: Floats, plan: Plan) -> None:
+def learn(state: State, i: int, past: Past, due: Due, plan: Plan) -> None:
     """Give the change over horizon ``i`` that has just become known to the spread and the regression."""
     ahead = plan.ahead[i]
     origin = past.newest - ahead
     heard = ~np.isnan(past.low) & (past.first <= origin)
     change = np.where(heard, past.values[:, -1] - past.values[:, origin], np.nan)
     size = np.abs(change)
+    state.usual[:, i] = selection.decayed(state.usual[:, i], size, state.changes[:, i], _USUAL_MEMORY)
     state.spread[:, i] = selection.decayed(state.spread[:, i], size, state.changes[:, i], _SPREAD_MEMORY)
     state.changes[:, i] += heard
     inputs = regression.features(past.values, past.first, origin, ahead, state.period, plan.day)
-    error = past.values[:, -1] - due[:, MEMBERS.index("regression")]
+    error = past.values[:, -1] - due.scored[:, MEMBERS.index("regression")]
     regression.learn(state.sums[:, i], inputs, change, error, state.spread[:, i])
 
 
-def calibrate(state: State, i: int, past: Past, due: Floats, plan: Plan, column: int) -> None:
-    """Compare what was forecast over horizon ``i``, ``due`` [series, SCORED and levels], with what came."""
-    errors = np.clip(due, past.low[:, None], past.high[:, None]) - due
-    scored, covered = errors[:, : len(SCORED)], np.where(past.measured[:, None], errors, np.nan)[:, len(SCORED) :]
+def calibrate(state: State, i: int, past: Past, due: Due, plan: Plan) -> None:
+    """Compare what was forecast over horizon ``i`` with what came."""
+    scored = np.clip(due.scored, past.low[:, None], past.high[:, None]) - due.scored
+    covered = np.clip(due.quantiles, past.low[:, None], past.high[:, None]) - due.quantiles
+    covered = np.where(past.measured[:, None], covered, np.nan)
     state.losses[:, i] = selection.decayed(state.losses[:, i], np.abs(scored), state.heard[:, i], _LOSS_MEMORY)
-    state.heard[:, i] += ~np.isnan(scored)
-    hits = np.where(np.isnan(covered), np.nan, covered <= 0).astype(np.float32)
+    hits = _hits(covered)
     state.coverage[:, i] = selection.decayed(state.coverage[:, i], hits, state.measured[:, i], _COVERAGE_MEMORY)
-    calibration.correct(state.shift[:, i], hits, plan.levels)
+    _calibrate_upper(state, i, past, due, plan)
+    state.heard[:, i] += ~np.isnan(scored)
     served = np.where(past.measured, scored[:, -1], np.nan)
     state.measured[:, i] += ~np.isnan(served)
     unit = error_unit(state.size[:, i], state.spread[:, i])
     scaled = np.clip(served / unit, -_OUTLIER, _OUTLIER).astype(np.float32)
     state.size[:, i] = selection.decayed(state.size[:, i], np.abs(served), state.filled[:, i], _SIZE_MEMORY)
     stride = max(plan.window // RING, 1)
-    calibration.remember(state.errors[:, i], state.filled[:, i], scaled, stride, column)
+    calibration.remember(state.errors[:, i], state.filled[:, i], scaled, stride, past.column)
+
+
+def _calibrate_upper(state: State, i: int, past: Past, due: Due, plan: Plan) -> None:
+    """Score each way to say a quantile, and move it by whether it was passed."""
+    levels = np.array(plan.levels, np.float32)[:, None]
+    low, high = past.low[:, None, None], past.high[:, None, None]
+    short = np.where(past.measured[:, None, None], np.clip(due.said, low, high) - due.said, np.nan)
+    loss = np.maximum(levels * short, (levels - 1.0) * short)
+    state.upper[:, i] = selection.decayed(state.upper[:, i], loss, state.heard[:, i, -1], _UPPER_MEMORY)
+    calibration.correct(state.shift[:, i], _hits(short[..., 0]), plan.levels)
+    over = _hits(short[..., 1])
+    state.nudge[:, i] += np.nan_to_num(_NUDGE * (levels[:, 0] - over)) * (levels[:, 0] != 0.5)
+
+
+def _hits(short: Floats) -> Floats:
+    """Return 1 where nothing was ``short``, else 0; NaN where that is not known."""
+    return np.where(np.isnan(short), np.nan, short <= 0).astype(np.float32)
 
 
 def error_unit(size: Floats, spread: Floats) -> Floats:

@@ -37,9 +37,16 @@ def blend(members: Floats, losses: Floats, heard: Integers) -> Floats:
     usable[:, 0] = True
     loss = np.where(usable, losses[:, :models], np.inf)
     loss[:, 0] = np.where(heard[:, 0] >= _FEWEST, loss[:, 0] * (1.0 - _SIMPLE_BONUS), 0.0)
-    best = loss.min(axis=1, keepdims=True)
-    weights = np.exp(-_SHARPNESS * (loss - best) / np.maximum(best, _SMALLEST))
-    return np.asarray((weights * np.where(usable, members, 0.0)).sum(axis=1) / weights.sum(axis=1), np.float32)
+    return np.asarray((weights(loss, _SHARPNESS) * np.where(usable, members, 0.0)).sum(axis=1), np.float32)
+
+
+def weights(losses: Floats, sharpness: float) -> Floats:
+    """Return weights over the last axis, exp(-sharpness × excess loss over the best); the first stands in for NaN."""
+    known = np.where(np.isnan(losses), np.inf, losses)
+    known[..., 0] = np.where(np.isfinite(known).any(axis=-1), known[..., 0], 0.0)
+    best = known.min(axis=-1, keepdims=True)
+    raw = np.exp(-sharpness * (known - best) / np.maximum(best, _SMALLEST))
+    return np.asarray(raw / raw.sum(axis=-1, keepdims=True), np.float32)
 
 
 def guard(guarded: Bools, blended: Floats, last: Floats) -> Bools:

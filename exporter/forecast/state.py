@@ -9,10 +9,12 @@ from exporter.forecast import arima
 from exporter.forecast.regression import FEATURES
 from exporter.history.windows import Bools, Floats, Integers
 
-MEMBERS = ("last", "season", "yesterday", "regression", "arima")
-"""Models, in the order of their columns; the simplest first."""
+MEMBERS = ("last", "season", "yesterday", "regression", "arima", "boosted")
+"""Models, in the order of their columns; the simplest first, the one that hears of the others last."""
 SCORED = (*MEMBERS, "blend", "served")
 """Whose loss is measured: each model, their weighted mean, and what was published of it."""
+SAID = ("errors", "boosted")
+"""Ways to say a quantile above the median: by the served median's past errors, and by the trees."""
 RING = 256
 """Past errors kept for the quantiles."""
 
@@ -29,6 +31,8 @@ class State:
     """[containers, resources, horizons, SCORED], errors in ``losses``."""
     spread: Floats
     """[containers, resources, horizons], mean absolute change over the horizon."""
+    usual: Floats
+    """[containers, resources, horizons], as ``spread``, over a longer time."""
     changes: Integers
     """[containers, resources, horizons], changes in ``spread``."""
     size: Floats
@@ -44,6 +48,16 @@ class State:
     period: Floats
     model: NDArray[np.float64]
     shocks: NDArray[np.float64]
+    upper: Floats
+    """[containers, resources, horizons, levels, SAID], pinball loss of each way to say a quantile."""
+    nudge: Floats
+    """[containers, resources, horizons, levels], what live coverage adds to a quantile, over ``spread``."""
+    week: Floats
+    """[containers, resources, slots], means of past slots by their number; NaN where not known."""
+    slot: Integers
+    """[containers, resources], number of the slot under way; -1 before the first."""
+    slot_mean: Floats
+    slot_columns: Integers
     coverage: Floats
     """[containers, resources, horizons, levels]"""
     measured: Integers
@@ -61,7 +75,7 @@ class State:
 _FRESH = ("coverage", "measured", "run", "lowest", "level", "shocks")
 
 
-def empty(containers: int, resources: int, horizons: int, levels: int) -> State:
+def empty(containers: int, resources: int, horizons: int, levels: int, slots: int) -> State:
     """Return the state of containers of which nothing is known."""
     shape = (containers, resources, horizons)
     joined = FEATURES + 1
@@ -71,6 +85,7 @@ def empty(containers: int, resources: int, horizons: int, levels: int) -> State:
         losses=np.full((*shape, len(SCORED)), np.nan, np.float32),
         heard=np.zeros((*shape, len(SCORED)), np.int64),
         spread=np.zeros(shape, np.float32),
+        usual=np.zeros(shape, np.float32),
         changes=np.zeros(shape, np.int64),
         size=np.full(shape, np.nan, np.float32),
         errors=np.full((*shape, RING), np.nan, np.float32),
@@ -80,6 +95,12 @@ def empty(containers: int, resources: int, horizons: int, levels: int) -> State:
         period=np.zeros(shape[:2], np.float32),
         model=np.full((*shape[:2], arima.WIDTH), np.nan),
         shocks=np.zeros((*shape[:2], arima.MAX_Q)),
+        upper=np.full((*shape, levels, len(SAID)), np.nan, np.float32),
+        nudge=np.zeros((*shape, levels), np.float32),
+        week=np.full((*shape[:2], slots), np.nan, np.float32),
+        slot=np.full(shape[:2], -1, np.int64),
+        slot_mean=np.zeros(shape[:2], np.float32),
+        slot_columns=np.zeros(shape[:2], np.int64),
         coverage=np.full((*shape, levels), np.nan, np.float32),
         measured=np.zeros(shape, np.int64),
         guarded=np.zeros(shape, np.bool_),

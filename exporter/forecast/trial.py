@@ -7,19 +7,22 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.forecast import forests
 from exporter.forecast.demand import Demand, prepare
 from exporter.forecast.engine import Engine
-from exporter.forecast.forecaster import DAY, WINDOW
-from exporter.forecast.learning import Plan
+from exporter.forecast.plan import Plan
 from exporter.forecast.recordings import Recording, lay_out
 from exporter.forecast.trainer import Answer, Trainer
 from exporter.forecast.work import FEWEST, history, install, models, request
 from exporter.history.windows import Floats, Integers
 from exporter.sources.files import RecordingError
 
-_WARM_UP = 6 * WINDOW
+_WARM_UP = 20_000
 """Columns before the split that are fed; older ones are forgotten by then anyway."""
 _TRAINING_SECONDS = 240.0
+_PASSES_A_DAY = 4
+_PASSES_APART = 0.15
+"""Passes are this share of what was fed apart: the longer, the less one adds."""
 
 
 @dataclass(frozen=True)
@@ -85,12 +88,11 @@ def run(cluster: list[Recording], design: Design, progress: Callable[[float], No
     demand = prepare(grid)
     start = round(grid.end / grid.step) + 1 - grid.values.shape[2]
     at = [recording.columns[origins] - start for recording, (origins, _) in zip(cluster, found, strict=True)]
-    ahead = tuple(max(round(horizon / grid.step), 1) for horizon in design.horizons)
-    engine = Engine(Plan(ahead, design.levels, 1, max(round(DAY / grid.step), 1), WINDOW))
+    engine = Engine(Plan.of(design.horizons, design.levels, 1, grid.step))
     engine.arrange(np.full(len(cluster), -1, np.int64))
     forecasts = _feed(engine, demand, at, progress)
     return [
-        _result(recording, design, *found[row], forecasts[row], _scale(demand, row, int(at[row][0]), ahead))
+        _result(recording, design, *found[row], forecasts[row], _scale(demand, row, int(at[row][0]), engine.plan.ahead))
         for row, recording in enumerate(cluster)
     ]
 
@@ -101,7 +103,9 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
     wanted = [set(columns.tolist()) for columns in at]
     taken: list[list[Floats]] = [[] for _ in at]
     begin, end = max(int(splits.min()) - _WARM_UP, 0), max(int(columns[-1]) for columns in at) + 1
+    teacher = _Teacher(engine)
     for column in range(begin, end):
+        teacher.turn(column - begin)
         rows = np.flatnonzero((splits == column) & (column - demand.first >= FEWEST))
         if rows.size:
             _train(engine, demand, rows, column)
@@ -111,6 +115,28 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
                 taken[row].append(outlook.quantiles[row].copy())
         progress((column + 1 - begin) / (end - begin))
     return taken
+
+
+class _Teacher:
+    """Has trees grown as often as pays on a recording; each pass gets an hour, as it might live."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._trainer = Trainer(_TRAINING_SECONDS, time.monotonic)
+        self._began = 0
+
+    def turn(self, fed: int) -> None:
+        """Take what is due after so many columns were ``fed``, and begin anew where it is time."""
+        day = self._engine.plan.day
+        if self._trainer.busy and fed >= self._began + max(day // 24, 1):
+            ended = self._trainer.wait()
+            if isinstance(ended, Answer):
+                forests.install(self._engine, ended.arrays)
+        if not self._trainer.busy and fed >= self._began + max(day / _PASSES_A_DAY, fed * _PASSES_APART):
+            self._began = fed
+            samples = forests.request(self._engine)
+            if samples:
+                self._trainer.start(samples | {"cpu_seconds": np.array(_TRAINING_SECONDS)})
 
 
 def _train(engine: Engine, demand: Demand, rows: Integers, column: int) -> None:

@@ -14,8 +14,7 @@ import exporter.forecast
 from exporter.forecast import trial
 from exporter.forecast.demand import Demand
 from exporter.forecast.engine import Engine
-from exporter.forecast.forecaster import WINDOW
-from exporter.forecast.learning import Plan
+from exporter.forecast.plan import Plan
 from exporter.forecast.recordings import Recording, clusters
 from exporter.history.signals import LEVELS, RESOURCES
 from exporter.sources.files import RecordingError
@@ -115,7 +114,7 @@ def step_cost(made_from: Sequence[Doubles]) -> float:
     values = np.stack([np.resize(made_from[i % len(made_from)], width) for i in range(series)])
     noisy = np.asarray(values * random.normal(1, 0.02, values.shape), np.float32)
     demand = Demand(noisy, np.ones(noisy.shape, np.bool_), noisy, noisy, np.zeros(series, np.int64))
-    engine = Engine(Plan(_AHEAD, LEVELS, len(RESOURCES), _DAY, WINDOW))
+    engine = Engine(Plan.of(HORIZONS, LEVELS, len(RESOURCES), 60.0))
     engine.arrange(np.full(_CONTAINERS, -1, np.int64))
     taken = []
     for column in range(_DAY, width):

@@ -36,7 +36,7 @@ def random_series(rows: int = SERIES) -> Demand:
 
 @pytest.fixture
 def engine() -> Engine:
-    made = Engine(Plan((5,), (0.5, 0.9), 1, 1440, 1441))
+    made = Engine(Plan((5,), (0.5, 0.9), 1, 1440, 1441, 10))
     made.arrange(np.full(SERIES, -1))
     demand = random_series()
     for column in range(60):

@@ -1,0 +1,99 @@
+"""Gradient boosting over the samples of all series, for the median and for what lies above it; in the child.
+
+scikit-learn's histogram boosting (after Ke et al., LightGBM, NIPS 2017) by absolute error for the median and by
+pinball loss for the other quantiles; what it finds is handed on as plain arrays.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from exporter.forecast.exchange import Arrays
+from exporter.forecast.samples import Known
+from exporter.forecast.trees import DEPTH, NODES, Forest
+from exporter.history.windows import Floats
+from exporter.persist.arrays import under, within
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+TREES = 200
+_RATE = 0.06
+_LEAVES = 24
+_FEWEST = 60
+"""Samples in a leaf."""
+_RIDGE = 1.0
+_BINS = 127
+
+
+def learn(request: Arrays, enough: Callable[[], bool]) -> Arrays:
+    """Return parts ``forest0``, ``forest1`` … for parts ``samples0``, ``samples1`` … of ``request``."""
+    levels = tuple(float(level) for level in request.get("levels", ()))
+    answer: Arrays = {}
+    for part in sorted({name.split("/")[0] for name in request if name.startswith("samples")}):
+        if not enough():
+            known = Known(**within(part, request))
+            answer |= under(part.replace("samples", "forest"), vars(grow(known, levels)))
+    return answer
+
+
+def grow(known: Known, levels: tuple[float, ...]) -> Forest:
+    """Return the forest that says the quantiles ``levels`` of the targets of ``known``."""
+    weights = known.weights / known.weights.sum()
+    drawn = np.random.default_rng(0).choice(len(weights), len(weights), p=weights)
+    inputs, targets = known.inputs[drawn].astype(np.float32), known.targets[drawn]
+    parts = [_arrays(_boosted(inputs, targets, level)) for level in levels]
+    feature, threshold, leaf, base = (np.stack([part[i] for part in parts]) for i in range(4))
+    return Forest(feature.astype(np.int32), threshold, leaf, base)
+
+
+def _boosted(inputs: Floats, targets: Floats, level: float) -> "HistGradientBoostingRegressor":
+    from sklearn.ensemble import HistGradientBoostingRegressor  # noqa: PLC0415 - 100 MB, for the child alone
+
+    aim: dict[str, Any] = {"loss": "absolute_error"} if level == 0.5 else {"loss": "quantile", "quantile": level}
+    return HistGradientBoostingRegressor(
+        **aim,
+        max_iter=TREES,
+        learning_rate=_RATE,
+        max_leaf_nodes=_LEAVES,
+        max_depth=DEPTH,
+        min_samples_leaf=_FEWEST,
+        l2_regularization=_RIDGE,
+        max_bins=_BINS,
+        early_stopping=False,
+        random_state=0,
+    ).fit(inputs, targets)
+
+
+def _arrays(model: "HistGradientBoostingRegressor") -> tuple[NDArray[Any], Floats, Floats, Floats]:
+    """Return feature [TREES, NODES], threshold, leaf [TREES, NODES + 1] and base of ``model``."""
+    feature = np.zeros((TREES, NODES), np.int32)
+    threshold = np.full((TREES, NODES), np.inf, np.float32)
+    leaf = np.zeros((TREES, NODES + 1), np.float32)
+    for tree, (predictor,) in enumerate(model._predictors):
+        _unfold(predictor.nodes, 0, 0, feature[tree], threshold[tree], leaf[tree])
+    return feature, threshold, leaf, np.asarray(model._baseline_prediction.item(), np.float32)
+
+
+def _unfold(
+    nodes: NDArray[Any], number: int, place: int, feature: NDArray[Any], threshold: Floats, leaf: Floats
+) -> None:
+    """Write node ``number`` and all under it to ``place`` of a complete tree; an early leaf goes down on the left."""
+    node = nodes[number]
+    if place >= NODES:
+        leaf[place - NODES] = node["value"]
+    elif node["is_leaf"]:
+        _unfold(nodes, number, 2 * place + 1, feature, threshold, leaf)
+    else:
+        feature[place] = node["feature_idx"]
+        threshold[place] = _floor(node["num_threshold"])
+        _unfold(nodes, int(node["left"]), 2 * place + 1, feature, threshold, leaf)
+        _unfold(nodes, int(node["right"]), 2 * place + 2, feature, threshold, leaf)
+
+
+def _floor(number: np.float64) -> np.float32:
+    """Return the largest float32 that is not above ``number``: a sample often lies on the threshold itself."""
+    near = np.float32(number)
+    return near if near <= number else np.nextafter(near, np.float32(-np.inf), dtype=np.float32)

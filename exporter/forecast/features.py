@@ -1,0 +1,72 @@
+"""What the boosted trees are told of a series: how it stands to its recent past, to past days, and to the models."""
+
+import numpy as np
+
+from exporter.forecast.learning import Past
+from exporter.forecast.plan import Plan
+from exporter.forecast.state import MEMBERS, State
+from exporter.forecast.week import middle, past_days
+from exporter.history.windows import Floats
+
+MISSING = -100.0
+"""Stands for what is not known; all else is nearer to zero."""
+_LAGS = (1, 2, 3, 5, 8, 15, 30)
+_MEANS = (4, 8, 12, 24, 40, 80, 120, 360, 1440)
+_EXTREMES = (30, 120, 720)
+_ROUGHNESS = (4, 12, 60, 720)
+BASE = MEMBERS[:-1]
+"""The models that the trees hear of."""
+FEATURES = len(_LAGS) + len(_MEANS) + 2 * len(_EXTREMES) + len(_ROUGHNESS) + 6 + 2 + 3 + 2 * len(BASE) + 1
+"""Columns of ``features``."""
+_OUTLIER = 30.0
+"""Scaled values are cut here."""
+_LARGEST_RATIO = 8.0
+_SMALLEST = 1e-20
+
+
+def common(past: Past) -> Floats:
+    """Return [features, series], those that all horizons share: the unit of the series."""
+    values, now = past.values, past.newest
+    current = values[:, -1]
+    steps = np.abs(np.diff(values[:, max(now - max(_ROUGHNESS), 0) :], axis=1))
+    columns = [current - values[:, max(now - lag, 0)] for lag in _LAGS]
+    columns += [current - values[:, max(now - size + 1, 0) :].mean(axis=1) for size in _MEANS]
+    columns += [values[:, max(now - size + 1, 0) :].max(axis=1) - current for size in _EXTREMES]
+    columns += [current - values[:, max(now - size + 1, 0) :].min(axis=1) for size in _EXTREMES]
+    columns += [steps[:, -size:].mean(axis=1) if steps.size else 0.0 * current for size in _ROUGHNESS]
+    return np.stack(columns)
+
+
+def features(shared: Floats, members: Floats, state: State, i: int, past: Past, plan: Plan) -> Floats:
+    """Return [series, features] for horizon ``i``: in units of the mean change, MISSING where not known.
+
+    ``shared`` is what ``common`` gave, ``members`` [series, models] what the models forecast.
+    """
+    ahead, current = plan.ahead[i], past.values[:, -1]
+    then = past_days(state, past.column + ahead, past.column, plan)
+    change = then - past_days(state, past.column, past.column, plan)
+    level = then - current
+    columns = [*shared, level[0], change[0], level[-1], change[-1], middle(change), middle(level)]
+    columns += [_moved(past, ahead, ahead), _moved(past, ahead, 4 * ahead), *(members.T - current)]
+    columns += [np.fmax.reduce(change), np.fmin.reduce(change), state.usual[:, i]]
+    unit = np.maximum(state.spread[:, i], _SMALLEST)
+    scaled = np.stack(columns, axis=1) / unit[:, None]
+    ratios = [_ratio(state.losses[:, i, m], state.losses[:, i, 0]) for m in range(1, len(BASE))]
+    ratios += [_ratio(unit, np.abs(current)), _ratio(state.size[:, i], unit)]
+    told = np.concatenate([np.clip(scaled, -_OUTLIER, _OUTLIER), np.stack(ratios, axis=1)], axis=1)
+    return np.asarray(np.nan_to_num(told, nan=MISSING), np.float32)
+
+
+def _moved(past: Past, ahead: int, size: int) -> Floats:
+    """Return [series], the mean absolute change over ``ahead`` columns in the last ``size``."""
+    values = past.values
+    if past.newest < ahead:
+        return np.full(len(values), np.nan, np.float32)
+    start = max(past.newest - size + 1, ahead)
+    return np.asarray(np.abs(values[:, start:] - values[:, start - ahead : past.newest + 1 - ahead]).mean(axis=1))
+
+
+def _ratio(part: Floats, whole: Floats) -> Floats:
+    """Return the logarithm of ``part`` over ``whole``."""
+    ratio = np.log(np.maximum(part, _SMALLEST) / np.maximum(whole, _SMALLEST))
+    return np.asarray(np.clip(ratio, -_LARGEST_RATIO, _LARGEST_RATIO))
