@@ -15,7 +15,7 @@ def return_memory_early() -> bool:
     one freed raises the size from which the next is given back, and each thread fills a heap of its own.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:  # musl gives back by itself and has nothing to set
+    if mallopt is None:  # musl has nothing to set
         return False
     options = ((_MMAP_THRESHOLD, _LARGE), (_TRIM_THRESHOLD, 2 * _LARGE), (_MOST_ARENAS, 1))
     return all(mallopt(option, value) == 1 for option, value in options)

@@ -4,11 +4,9 @@ The forecast has a full day of minutes behind it. Time is made up and cycles fol
 few CPU seconds tell what a quarter of an hour of a node costs. ARIMA is off: its child is measured by itself.
 """
 
-import gc
 import gzip
 import json
 import re
-import resource
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -81,7 +79,7 @@ class Stopwatch:
         for owner, method, room in (
             (cycle.history, "update", "update"),
             (cycle._assessor, "assess", "assess"),
-            (cycle, "forecast", "forecast"),
+            (cycle._forecaster, "observe", "forecast"),
             (cycle.publisher, "publish", "render"),
         ):
             setattr(owner, method, self._timed(room, getattr(owner, method)))
@@ -155,9 +153,6 @@ def _report(exporter: Exporter, costs: list[float], replay: float, watch: Stopwa
         taken = [lap[room] for lap in watch.laps]
         _print(f"cpu_seconds_{room}_mean", float(np.mean(taken)), "whole cycle", float(np.mean(costs)))
         _print(f"cpu_seconds_{room}_worst", max(taken), "whole cycle", max(costs))
-    gc.collect()
-    _print("resident_mib", resident_mib(), "bar", None)
-    _print("peak_resident_mib", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, "bar", None)
     _print("page_bytes_per_container", len(page) / CONTAINERS, "bar", None)
     _print("packed_bytes_per_container", len(packed) / CONTAINERS, "its text", len(page) / CONTAINERS)
     _print("series_per_container_most", max(counts.values()), "bar", _MOST_SERIES)

@@ -22,7 +22,7 @@ _CYCLES = 24
 _MOST_MIB = 200.0
 _LASTING, _LIFE = 50, 30
 _WARM_UP, _CHURN = 1020.0, 600.0
-_FLAT_MIB, _FLAT_SHARE = 2.0, 0.01
+_FLAT_MIB, _FLAT_SHARE = 4.0, 0.01
 
 
 @dataclass(frozen=True)
