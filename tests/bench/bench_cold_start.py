@@ -22,7 +22,7 @@ from forecast_sets import SETS, NoDataError, read, thin
 from numpy.typing import NDArray
 
 from exporter.config import ForecastConfig
-from exporter.forecast.forecaster import DAY, WINDOW, Forecaster
+from exporter.forecast.forecaster import Forecaster
 from exporter.forecast.recordings import Recording, clusters, lay_out
 from exporter.history.signals import LEVELS, RESOURCES
 from exporter.history.windows import Floats, Grid
@@ -31,8 +31,10 @@ HORIZONS = (300.0, 900.0, 1800.0)
 _FRESH = 1800.0
 """Seconds for which a replica counts as fresh."""
 _SPLIT = 0.6
-_WARM_UP = 8 * DAY
+_WARM_UP = 8 * 86400.0
 """Seconds that are fed before the first arrival; what is older the exporter does not remember either."""
+_WIDTH = 1441
+"""Columns that the history hands over: a day of minutes, and the column a day ago."""
 _BAR = 1.2
 _KINDS = ("sibling", "experienced", "stranger")
 
@@ -157,10 +159,10 @@ def _fed(node: Node, loads: list[Load], step: float) -> dict[tuple[int, str], Do
 
 
 def _grid(node: Node, lives: NDArray[np.int64], column: int, step: float) -> Grid:
-    start = max(column + 1 - WINDOW, 0)
-    values = np.full((len(lives), len(RESOURCES), WINDOW), np.nan, np.float32)
+    start = max(column + 1 - _WIDTH, 0)
+    values = np.full((len(lives), len(RESOURCES), _WIDTH), np.nan, np.float32)
     known = np.arange(start, column + 1) >= node.begin[lives, None]
-    values[:, 0, WINDOW - known.shape[1] :] = np.where(known, node.values[lives, start : column + 1], np.nan)
+    values[:, 0, _WIDTH - known.shape[1] :] = np.where(known, node.values[lives, start : column + 1], np.nan)
     censored = np.zeros(values.shape, np.bool_)
     return Grid(step, column * step, lives, node.workloads[lives], values, values, censored)
 

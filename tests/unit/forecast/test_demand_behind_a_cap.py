@@ -5,14 +5,11 @@ import pytest
 
 from exporter.config import ForecastConfig
 from exporter.forecast.demand import prepare
-from exporter.forecast.engine import Engine
-from exporter.forecast.forecaster import DAY, WINDOW, Forecaster
-from exporter.forecast.learning import Plan
-from exporter.history.signals import LEVELS, RESOURCES
+from exporter.forecast.forecaster import Forecaster
+from exporter.history.signals import RESOURCES
 from exporter.history.windows import Grid
 
 CONFIG = ForecastConfig(step=2.5, horizons=(10.0, 20.0, 30.0), min_history=60.0, arima=False)
-AHEAD = (4, 8, 12)
 CPU = RESOURCES.index("cpu")
 COLUMNS = 200
 CAP = 0.1
@@ -64,18 +61,13 @@ def test_after_the_quota_is_gone_the_forecast_is_what_is_used_again(feed: Callab
     np.testing.assert_allclose(said.quantiles[0, CPU, :, 0], CAP, rtol=0.1)
 
 
-def test_the_engine_is_fed_the_ceiling_and_judged_by_no_censored_sample() -> None:
+def test_what_the_models_see_is_the_ceiling_and_no_censored_sample_counts_as_measured() -> None:
     seen, ceilings, censored = (
-        np.repeat(part[:, None], 1, axis=1).astype(kind)
+        part[:, None].astype(kind)
         for part, kind in zip(capped_from(wanted(0.3), 0), (np.float32, np.float32, np.bool_), strict=True)
     )
     one = np.array([1])
     demand = prepare(Grid(2.5, 2.5 * (COLUMNS - 1), one, one, seen, ceilings, censored))
     np.testing.assert_allclose(demand.values[0, 10:], ceilings[0, 0, 10:])
+    np.testing.assert_array_equal(demand.low[0], np.float32(CAP))
     assert not demand.measured.any()
-    engine = Engine(Plan(AHEAD, LEVELS, 1, round(DAY / 2.5), WINDOW))
-    engine.arrange(np.array([-1]))
-    for column in range(COLUMNS):
-        said = engine.step(demand, column, column)
-    np.testing.assert_allclose(said.quantiles[0, :, 0], 0.3, rtol=0.3)
-    assert (engine.state.measured <= 0).all()
