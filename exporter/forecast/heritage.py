@@ -1,7 +1,7 @@
 """The recent past that a fresh replica has from its elder, until it has lived through as much itself.
 
-Models look back over hours and along short rhythms. What a fresh container cannot know of that is filled in from
-the columns that its elder leaves it, at the newcomer's own level. What was at this time on days before is in the state.
+Models look back over a day, and along short rhythms. What a fresh container cannot know of that is filled in from
+what its elder leaves it, at the newcomer's own level: its newest columns, and means of the older ones.
 """
 
 from collections import OrderedDict
@@ -12,8 +12,10 @@ import numpy as np
 from exporter.forecast.demand import Demand
 from exporter.history.windows import Floats, Integers
 
-REACH = 480
-"""Newest columns that a container leaves: what models average over, and a third more."""
+FINE = 480
+"""Newest columns that a container leaves as they are: enough for short rhythms."""
+COARSE = 10
+"""Older columns that it leaves as one mean."""
 _LEVEL = 5
 """Columns that a level is taken from, on either side."""
 _RECENT = 60
@@ -28,14 +30,21 @@ _SMALLEST = 1e-20
 class Past:
     """What one container leaves."""
 
-    values: Floats
-    """[resources, REACH or fewer], newest last; NaN before its first sample"""
+    fine: Floats
+    """[resources, FINE or fewer], newest last; NaN before its first sample"""
+    coarse: Floats
+    """[resources, means], what was before those"""
     newest: int
     """Absolute number of the last column."""
 
+    @property
+    def values(self) -> Floats:
+        """[resources, columns], newest last."""
+        return np.concatenate([np.repeat(self.coarse, COARSE, axis=1), self.fine], axis=1)
+
     def unrest(self) -> Floats:
         """Return [resources], how far a value usually is from those shortly before, as a share of the mean."""
-        known = np.nan_to_num(self.values)
+        known = np.nan_to_num(self.fine)
         apart = np.abs(known[:, _LEVEL:] - known[:, :-_LEVEL]).sum(axis=1)
         return np.asarray(apart / (np.abs(known).sum(axis=1) + _SMALLEST), np.float32)
 
@@ -47,7 +56,8 @@ class Heritage:
         self._resources = resources
         self._kept = kept_workloads
         self._rows: dict[int, int] = {}
-        self._values: Floats = np.empty((0, resources, 0), np.float32)
+        self._fine: Floats = np.empty((0, resources, 0), np.float32)
+        self._coarse: Floats = np.empty((0, resources, 0), np.float32)
         self._newest = 0
         self._left: OrderedDict[int, Past] = OrderedDict()
         self._given: dict[int, Past] = {}
@@ -84,22 +94,28 @@ class Heritage:
 
     def _of(self, life: int) -> Past | None:
         row = self._rows.get(life)
-        return None if row is None else Past(self._values[row].copy(), self._newest)
+        return None if row is None else Past(self._fine[row].copy(), self._coarse[row].copy(), self._newest)
 
     def _remember(self, values: Floats, first: Integers, column: int) -> None:
-        start = max(values.shape[1] - REACH, 0)
-        known = np.arange(start, values.shape[1]) >= first[:, None]
-        kept = np.where(known, values[:, start:], np.float32(np.nan))
-        self._values = kept.reshape(len(self._rows), self._resources, values.shape[1] - start)
+        width = values.shape[1]
+        start = max(width - FINE, 0)
+        shape, begin = (len(self._rows), self._resources), start % COARSE
+        fine = np.where(np.arange(start, width) >= first[:, None], values[:, start:], np.float32(np.nan))
+        blocks = values[:, begin:start].reshape(len(values), start // COARSE, COARSE)
+        known = np.arange(begin, start, COARSE) >= first[:, None]
+        coarse = np.where(known, blocks.mean(axis=2), np.float32(np.nan))
+        self._fine = fine.reshape(*shape, width - start)
+        self._coarse = coarse.reshape(*shape, start // COARSE)
         self._newest = column
 
 
 def _filled_in(values: Floats, first: Integers, past: Past, column: int) -> Integers:
     """Fill in ``values`` [resources, time] before ``first``; return the first column that is known now."""
-    width, length = values.shape[1], past.values.shape[1]
+    before = past.values
+    width, length = values.shape[1], before.shape[1]
     at = np.arange(width) + length - width + column - past.newest
     there = (at >= 0) & (at < length) & (np.arange(width) < first[:, None]) & (first < width)[:, None]
-    told = np.where(there, past.values[:, np.clip(at, 0, length - 1)], np.nan)
+    told = np.where(there, before[:, np.clip(at, 0, length - 1)], np.nan)
     known = ~np.isnan(told)
     if known.any():
         scaled = told * _scale(values, first, past, column)[:, None]
@@ -113,7 +129,7 @@ def _scale(values: Floats, first: Integers, past: Past, column: int) -> Floats:
     own = np.clip(width - first, 1, _LEVEL)
     mine = (at >= first[:, None]) & (at < (first + own)[:, None])
     level = np.where(mine, values, 0.0).sum(axis=1) / own
-    before = past.values[:, -_LEVEL:].mean(axis=1)
+    before = past.fine[:, -_LEVEL:].mean(axis=1)
     near = column - width + 1 + first - past.newest <= _RECENT
     comparable = near & (level > 0) & (before > 0)
     ratio = np.log(np.where(comparable, level, 1.0) / np.where(comparable, before, 1.0))
