@@ -1,5 +1,6 @@
 """One step of the forecast for all series at once: score what fell due, learn from it, forecast anew."""
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -169,7 +170,8 @@ class Engine:
             said = np.stack([quantiles.by_errors(state, i, served), boosted], axis=2)
             out[:, i] = quantiles.publish(state, i, served, said, self.plan.levels)
             scored = np.stack([*members.T, blended, served], axis=1)
-            self._pending[i].push(past.column, np.concatenate([scored, out[:, i], said.reshape(len(said), -1)], axis=1))
+            items = [scored, out[:, i], said.reshape(len(said), math.prod(said.shape[1:]))]
+            self._pending[i].push(past.column, np.concatenate(items, axis=1))
         return out
 
     @property

@@ -86,12 +86,15 @@ class Samples:
                 self._keep(due, past.values[:, -1], past.measured)
 
     def _keep(self, due: _Waiting, values: Floats, measured: Bools) -> None:
-        known = (due.series >= 0) & measured[due.series]
-        change = np.clip((values[due.series] - due.value) / due.unit, -_OUTLIER, _OUTLIER)[known]
+        there = due.series >= 0
+        known = there.copy()
+        known[there] = measured[due.series[there]]
+        series, inputs = due.series[known], due.inputs[known]
+        change = np.clip((values[series] - due.value[known]) / due.unit[known], -_OUTLIER, _OUTLIER)
         more = min(len(change), CAPACITY - self._count)
         others = self._random.integers(0, CAPACITY, len(change) - more)
         place = np.append(np.arange(self._count, self._count + more), others)
-        self._inputs[place], self._targets[place], self._weights[place] = due.inputs[known], change, due.weight[known]
+        self._inputs[place], self._targets[place], self._weights[place] = inputs, change, due.weight[known]
         self._count += more
 
     def export(self) -> dict[str, NDArray[Any]]:
