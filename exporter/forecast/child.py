@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from exporter.forecast import boosting, exchange, fitting
+from exporter.forecast import boosting, exchange, fitting, sequences
 from exporter.forecast.exchange import Arrays
 
 Task = Callable[[Arrays, Callable[[], bool]], Arrays]
 
-TASKS: Final[tuple[Task, ...]] = (boosting.learn, fitting.fit)
+TASKS: Final[tuple[Task, ...]] = (sequences.learn, boosting.learn, fitting.fit)
 """Each is asked with the request and a function that is true once it should come to its end."""
 _MEMORY_LIMIT = 3 << 30
 

@@ -7,15 +7,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.forecast import arima, calibration, learning, quantiles, regression, selection, week
+from exporter.forecast import calibration, learning, members, quantiles, recurrent, regression, selection, week
 from exporter.forecast.demand import Demand
 from exporter.forecast.features import FEATURES, common, features
 from exporter.forecast.learning import Due, Past
 from exporter.forecast.pending import Pending
 from exporter.forecast.plan import Plan
+from exporter.forecast.recurrent import Network
 from exporter.forecast.samples import Samples
 from exporter.forecast.saved import export_state, restored_state
 from exporter.forecast.season import detect_periods
+from exporter.forecast.sequences import INPUTS
 from exporter.forecast.state import MEMBERS, SCORED, State, empty, gather, judge_anew
 from exporter.forecast.trees import Forest, restored
 from exporter.history.windows import Floats, Integers
@@ -47,6 +49,7 @@ class Engine:
         self.state = self._blank(0)
         self.samples = [Samples(ahead, FEATURES, plan.day) for ahead in plan.ahead]
         self.forests: list[Forest | None] = [None] * len(plan.ahead)
+        self.network: Network | None = None
         self._pending = [Pending(ahead, 0, Due.items(len(plan.levels))) for ahead in plan.ahead]
         self._turn = 0
         self._season_turn = 0
@@ -74,7 +77,7 @@ class Engine:
         for i, (pending, samples, forest) in enumerate(zip(self._pending, self.samples, self.forests, strict=True)):
             arrays |= under(f"pending{i}", pending.export()) | under(f"samples{i}", samples.export())
             arrays |= {} if forest is None else under(f"forest{i}", vars(forest))
-        return arrays
+        return arrays | ({} if self.network is None else under("network", vars(self.network)))
 
     def restore(self, arrays: Arrays, containers: int) -> None:
         """Take back what was saved of so many ``containers``; raise MismatchError."""
@@ -83,6 +86,8 @@ class Engine:
             pending.restore(within(f"pending{i}", arrays), containers * self.plan.resources)
             self.samples[i].restore(within(f"samples{i}", arrays))
             self.forests[i] = restored(within(f"forest{i}", arrays), len(self.plan.levels), FEATURES)
+
+        self.network = recurrent.restored(within("network", arrays), INPUTS, len(self.plan.ahead))
 
     def flat(self) -> State:
         """Return the state with a row per series instead of per container; the arrays share memory."""
@@ -151,25 +156,18 @@ class Engine:
         judge_anew(state, rows[first_time], self.plan.ahead)
 
     def _forecast(self, state: State, past: Past) -> Floats:
-        model = arima.unpack(state.model)
-        state.shocks[:] = np.nan_to_num(arima.absorb(model, past.values, state.shocks, past.newest))
-        by_arima = arima.forecast(model, past.values, state.shocks, past.newest, self.plan.ahead)
         current, shared = past.values[:, -1], common(past)
+        base = members.simple(state, past, self.plan, self.network)
         out = np.empty((len(current), len(self.plan.ahead), len(self.plan.levels)), np.float32)
-        for i, ahead in enumerate(self.plan.ahead):
-            inputs = regression.features(past.values, past.first, past.newest, ahead, state.period, self.plan.day)
-            change = (np.nan_to_num(inputs) * state.coefficients[:, i]).sum(axis=1)
-            base = np.stack(
-                [current, current + inputs[:, -4], current + inputs[:, -1], current + change, by_arima[:, i]], axis=1
-            ).astype(np.float32)
-            boosted = self._boost(shared, base, state, i, past)
-            members = np.concatenate([base, boosted[:, self._middle]], axis=1)
-            np.maximum(members, np.minimum(state.lowest, 0.0)[:, None], out=members)
-            blended = selection.blend(members, state.losses[:, i], state.heard[:, i])
+        for i in range(len(self.plan.ahead)):
+            boosted = self._boost(shared, base[i], state, i, past)
+            medians = np.concatenate([base[i], boosted[:, self._middle]], axis=1)
+            np.maximum(medians, np.minimum(state.lowest, 0.0)[:, None], out=medians)
+            blended = selection.blend(medians, state.losses[:, i], state.heard[:, i])
             served = self._serve(state, i, current, blended)
             said = np.stack([quantiles.by_errors(state, i, served), boosted], axis=2)
             out[:, i] = quantiles.publish(state, i, served, said, self.plan.levels)
-            scored = np.stack([*members.T, blended, served], axis=1)
+            scored = np.stack([*medians.T, blended, served], axis=1)
             items = [scored, out[:, i], said.reshape(len(said), math.prod(said.shape[1:]))]
             self._pending[i].push(past.column, np.concatenate(items, axis=1))
         return out

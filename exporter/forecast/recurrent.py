@@ -9,11 +9,13 @@ Inputs are differences of a series over its own mean change, outputs changes to 
 serves every resource and a container it has never seen.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 
 import numpy as np
 
 from exporter.history.windows import Bools, Floats
+from exporter.persist.arrays import Arrays, MismatchError, fitting
 
 WIDTH = 16
 """Units, and numbers of state a series."""
@@ -35,6 +37,8 @@ _OUTLIER = 20.0
 """Inputs and targets are cut here."""
 _TIMES = (1.5, 3.0, 10.0, 30.0)
 """Columns after which a unit has forgotten half and more, before it has learned otherwise."""
+_LARGEST = 1000.0
+"""No weight that was learned is larger."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,16 @@ def fresh(inputs: int, horizons: int, seed: int) -> Network:
     return Network(*(np.asarray(w, np.float32) for w in (gate, entry, loop, readout)))
 
 
+def restored(arrays: Arrays, inputs: int, horizons: int) -> Network | None:
+    """Return the network in ``arrays``, None in none; raise MismatchError where its weights cannot be."""
+    if not arrays:
+        return None
+    network = Network(**{name: fitting(arrays, name, like) for name, like in vars(fresh(inputs, horizons, 0)).items()})
+    if not all((np.abs(weights) <= _LARGEST).all() for weights in _weights(network)):
+        raise MismatchError("weights are not finite, or beyond measure")
+    return network
+
+
 def advance(network: Network, states: Floats, inputs: Floats) -> Floats:
     """Return ``states`` [series, N], each in [-1, 1], after one more column of ``inputs`` [series, K]; NaN is none."""
     seen = squash(inputs)
@@ -87,11 +101,14 @@ def predict(network: Network, states: Floats, inputs: Floats) -> Floats:
     return np.asarray(np.concatenate([states, squash(inputs)], axis=1) @ network.readout, np.float32)
 
 
-def fit(network: Network, inputs: Floats, targets: Floats, batches: int, seed: int) -> Network:
+def fit(
+    network: Network, inputs: Floats, targets: Floats, batches: int, seed: int, enough: Callable[[], bool]
+) -> Network:
     """Return ``network`` trained further on ``batches`` draws of the sequences; itself where there are none.
 
     ``inputs`` [time, sequences, K] are consecutive columns, ``targets`` [time, sequences, H] what came after each
     in units of its horizon's mean change, NaN where that is not known. The first BURN columns teach nothing.
+    Once ``enough`` is true, what was learned by then is returned.
     """
     random = np.random.default_rng(seed)
     seen, wanted = squash(inputs), np.clip(targets, -_OUTLIER, _OUTLIER).astype(np.float32)
@@ -101,6 +118,8 @@ def fit(network: Network, inputs: Floats, targets: Floats, batches: int, seed: i
     weights = _weights(network)
     means, squares = [np.zeros_like(w) for w in weights], [np.zeros_like(w) for w in weights]
     for batch in range(batches):
+        if enough():
+            break
         drawn = useful[random.integers(0, useful.size, _BATCH)]
         slopes = _slopes(Network(*weights), seen[:, drawn], wanted[:, drawn])
         rate = _RATE * min(1.0, (batch + 1) / _WARM_UP) * (0.5 + 0.5 * np.cos(np.pi * batch / batches))

@@ -5,11 +5,11 @@ from dataclasses import dataclass, fields
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.forecast import arima
+from exporter.forecast import arima, recurrent
 from exporter.forecast.regression import FEATURES
 from exporter.history.windows import Bools, Floats, Integers
 
-MEMBERS = ("last", "season", "yesterday", "regression", "arima", "boosted")
+MEMBERS = ("last", "season", "yesterday", "regression", "arima", "recurrent", "boosted")
 """Models, in the order of their columns; the simplest first, the one that hears of the others last."""
 SCORED = (*MEMBERS, "blend", "served")
 """Whose loss is measured: each model, their weighted mean, and what was published of it."""
@@ -48,6 +48,8 @@ class State:
     period: Floats
     model: NDArray[np.float64]
     shocks: NDArray[np.float64]
+    memory: Floats
+    """[containers, resources, recurrent.WIDTH], states of the recurrent network; zero before there is one."""
     upper: Floats
     """[containers, resources, horizons, levels, SAID], pinball loss of each way to say a quantile."""
     nudge: Floats
@@ -95,6 +97,7 @@ def empty(containers: int, resources: int, horizons: int, levels: int, slots: in
         period=np.zeros(shape[:2], np.float32),
         model=np.full((*shape[:2], arima.WIDTH), np.nan),
         shocks=np.zeros((*shape[:2], arima.MAX_Q)),
+        memory=np.zeros((*shape[:2], recurrent.WIDTH), np.float32),
         upper=np.full((*shape, levels, len(SAID)), np.nan, np.float32),
         nudge=np.zeros((*shape, levels), np.float32),
         week=np.full((*shape[:2], slots), np.nan, np.float32),

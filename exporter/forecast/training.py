@@ -11,7 +11,7 @@ import structlog
 from numpy.typing import NDArray
 
 from exporter.config import ForecastConfig
-from exporter.forecast import forests, work
+from exporter.forecast import forests, networks, work
 from exporter.forecast.demand import Demand
 from exporter.forecast.drift import Drift
 from exporter.forecast.engine import Engine
@@ -122,8 +122,8 @@ class Training:
         drifted, unused = self._drift.drifted(), self._drift.unused()
         rows, searches = self._choose(cause, grid.end, demand)
         self._handed = _Handed(*(self._named(grid, series) for series in (rows, drifted, unused)))
-        samples = forests.request(self._engine) if cause == "schedule" else {}
-        if not rows.size and not samples:
+        pooled = self._pooled(grid, demand) if cause == "schedule" else {}
+        if not rows.size and not pooled:
             self._learn_anew(grid)
             return
         allowed = self._schedule.begin(grid.end, cause)
@@ -131,7 +131,11 @@ class Training:
         changed = np.isin(rows, np.union1d(drifted, unused))
         newest = np.where(changed, self._drift.since(rows), work.COLUMNS)
         series = work.history(demand, rows, newest)
-        self._trainer.start(samples | work.request(self._engine, series, rows, searches, allowed))
+        self._trainer.start(pooled | work.request(self._engine, series, rows, searches, allowed))
+
+    def _pooled(self, grid: Grid, demand: Demand) -> dict[str, NDArray[Any]]:
+        """Return what the child learns from over all series at once."""
+        return forests.request(self._engine) | networks.request(self._engine, demand, round(grid.end / grid.step))
 
     def _choose(self, cause: str, now: float, demand: Demand) -> tuple[Integers, int]:
         """Return the series of a pass, and how many of them are searched; out of turn, only those that changed."""
@@ -161,6 +165,7 @@ class Training:
         try:
             rows, models = work.models(answer.arrays, len(self._handed.series))
             forests.install(self._engine, answer.arrays)
+            networks.install(self._engine, demand, answer.arrays)
         except NonsenseError as error:
             return failed("nonsense", answer.cpu_seconds, error=str(error))
         series, alive = self._found(grid, self._handed.series[rows])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.forecast import forests
+from exporter.forecast import forests, networks
 from exporter.forecast.demand import Demand, prepare
 from exporter.forecast.engine import Engine
 from exporter.forecast.plan import Plan
@@ -105,7 +105,7 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
     begin, end = max(int(splits.min()) - _WARM_UP, 0), max(int(columns[-1]) for columns in at) + 1
     teacher = _Teacher(engine)
     for column in range(begin, end):
-        teacher.turn(column - begin)
+        teacher.turn(column - begin, _before(demand, column))
         rows = np.flatnonzero((splits == column) & (column - demand.first >= FEWEST))
         if rows.size:
             _train(engine, demand, rows, column)
@@ -118,36 +118,41 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
 
 
 class _Teacher:
-    """Has trees grown as often as pays on a recording; each pass gets an hour, as it might live."""
+    """Has network and trees learn as often as pays on a recording; each pass gets an hour, as it might live."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._trainer = Trainer(_TRAINING_SECONDS, time.monotonic)
         self._began = 0
 
-    def turn(self, fed: int) -> None:
-        """Take what is due after so many columns were ``fed``, and begin anew where it is time."""
+    def turn(self, fed: int, demand: Demand) -> None:
+        """Take what is due after so many columns of ``demand`` were ``fed``, and begin anew where it is time."""
         day = self._engine.plan.day
         if self._trainer.busy and fed >= self._began + max(day // 24, 1):
             ended = self._trainer.wait()
             if isinstance(ended, Answer):
                 forests.install(self._engine, ended.arrays)
+                networks.install(self._engine, demand, ended.arrays)
         if not self._trainer.busy and fed >= self._began + max(day / _PASSES_A_DAY, fed * _PASSES_APART):
             self._began = fed
-            samples = forests.request(self._engine)
-            if samples:
-                self._trainer.start(samples | {"cpu_seconds": np.array(_TRAINING_SECONDS)})
+            pooled = forests.request(self._engine) | networks.request(self._engine, demand, fed)
+            if pooled:
+                self._trainer.start(pooled | {"cpu_seconds": np.array(_TRAINING_SECONDS)})
 
 
-def _train(engine: Engine, demand: Demand, rows: Integers, column: int) -> None:
-    """Let the child fit ARIMA to ``rows`` on what lies before ``column``."""
-    before = Demand(
+def _before(demand: Demand, column: int) -> Demand:
+    return Demand(
         demand.values[:, :column],
         demand.measured[:, :column],
         demand.low[:, :column],
         demand.high[:, :column],
         np.minimum(demand.first, column),
     )
+
+
+def _train(engine: Engine, demand: Demand, rows: Integers, column: int) -> None:
+    """Let the child fit ARIMA to ``rows`` on what lies before ``column``."""
+    before = _before(demand, column)
     trainer = Trainer(_TRAINING_SECONDS, time.monotonic)
     trainer.start(request(engine, history(before, rows), rows, len(rows), _TRAINING_SECONDS))
     trained = trainer.wait()

@@ -45,7 +45,7 @@ def loss(network: Network, period: int) -> float:
 
 @pytest.fixture(scope="module")
 def trained() -> Network:
-    return recurrent.fit(recurrent.fresh(2, 1, 0), *lessons(24), batches=150, seed=1)
+    return recurrent.fit(recurrent.fresh(2, 1, 0), *lessons(24), batches=150, seed=1, enough=lambda: False)
 
 
 def test_a_jump_that_only_its_past_announces_is_learned(trained: Network) -> None:
@@ -58,7 +58,7 @@ def test_an_untrained_network_is_last_value() -> None:
 
 def test_a_changed_habit_is_recovered_by_retraining(trained: Network) -> None:
     before = loss(trained, 15)
-    again = recurrent.fit(trained, *lessons(15), batches=150, seed=2)
+    again = recurrent.fit(trained, *lessons(15), batches=150, seed=2, enough=lambda: False)
     assert not np.allclose(again.readout, trained.readout)
     assert loss(again, 15) < 0.5 < before
 
@@ -107,22 +107,28 @@ def test_series_do_not_disturb_each_other(trained: Network) -> None:
 
 def test_the_same_lessons_and_seed_give_the_same_network() -> None:
     inputs, targets = lessons(24)
-    first, second = (recurrent.fit(recurrent.fresh(2, 1, 0), inputs, targets, batches=5, seed=3) for _ in range(2))
+    first, second = (
+        recurrent.fit(recurrent.fresh(2, 1, 0), inputs, targets, batches=5, seed=3, enough=lambda: False)
+        for _ in range(2)
+    )
     for name, weights in vars(first).items():
         np.testing.assert_array_equal(weights, getattr(second, name))
 
 
 def test_lessons_without_a_known_target_teach_nothing(trained: Network) -> None:
     inputs, targets = lessons(24)
-    assert recurrent.fit(trained, inputs, np.full_like(targets, np.nan), batches=5, seed=0) is trained
-    assert recurrent.fit(trained, inputs[:, :0], targets[:, :0], batches=5, seed=0) is trained
+    assert (
+        recurrent.fit(trained, inputs, np.full_like(targets, np.nan), batches=5, seed=0, enough=lambda: False)
+        is trained
+    )
+    assert recurrent.fit(trained, inputs[:, :0], targets[:, :0], batches=5, seed=0, enough=lambda: False) is trained
 
 
 def test_wild_and_missing_numbers_in_lessons_leave_weights_finite() -> None:
     inputs, targets = lessons(24)
     inputs[::7], targets[::5], targets[::11] = np.nan, np.nan, 1e18
     inputs[::13] = -1e18
-    network = recurrent.fit(recurrent.fresh(2, 1, 0), inputs, targets, batches=10, seed=0)
+    network = recurrent.fit(recurrent.fresh(2, 1, 0), inputs, targets, batches=10, seed=0, enough=lambda: False)
     assert all(np.isfinite(weights).all() for weights in vars(network).values())
 
 
