@@ -22,9 +22,13 @@ if TYPE_CHECKING:
 TREES = 200
 _RATE = 0.06
 _LEAVES = 24
-_FEWEST = 60
+_FEWEST = 100
 """Samples in a leaf."""
-_RIDGE = 1.0
+_BEYOND = 4.0
+"""Samples of a leaf that lie beyond the quantile, on average."""
+_RIDGE = 10.0
+_TOLD = 0.2
+"""Share of the inputs that a split chooses among: trees that differ err less together."""
 _BINS = 127
 
 
@@ -44,7 +48,12 @@ def grow(known: Known, levels: tuple[float, ...]) -> Forest:
     weights = known.weights / known.weights.sum()
     drawn = np.random.default_rng(0).choice(len(weights), len(weights), p=weights)
     inputs, targets = known.inputs[drawn].astype(np.float32), known.targets[drawn]
-    parts = [_arrays(_boosted(inputs, targets, level)) for level in levels]
+    return as_forest([_boosted(inputs, targets, level) for level in levels])
+
+
+def as_forest(models: list["HistGradientBoostingRegressor"]) -> Forest:
+    """Return the trees of ``models``, one for each level, as arrays."""
+    parts = [_arrays(model) for model in models]
     feature, threshold, leaf, base = (np.stack([part[i] for part in parts]) for i in range(4))
     return Forest(feature.astype(np.int32), threshold, leaf, base)
 
@@ -59,7 +68,8 @@ def _boosted(inputs: Floats, targets: Floats, level: float) -> "HistGradientBoos
         learning_rate=_RATE,
         max_leaf_nodes=_LEAVES,
         max_depth=DEPTH,
-        min_samples_leaf=_FEWEST,
+        min_samples_leaf=max(_FEWEST, round(_BEYOND / (1.0 - level))),
+        max_features=_TOLD,
         l2_regularization=_RIDGE,
         max_bins=_BINS,
         early_stopping=False,

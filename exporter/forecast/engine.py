@@ -157,12 +157,13 @@ class Engine:
 
     def _forecast(self, state: State, past: Past) -> Floats:
         current, shared = past.values[:, -1], common(past)
+        floor, ceiling = members.within_reason(state, past)
         base = members.simple(state, past, self.plan, self.network)
         out = np.empty((len(current), len(self.plan.ahead), len(self.plan.levels)), np.float32)
         for i in range(len(self.plan.ahead)):
             boosted = self._boost(shared, base[i], state, i, past)
             medians = np.concatenate([base[i], boosted[:, self._middle]], axis=1)
-            np.maximum(medians, np.minimum(state.lowest, 0.0)[:, None], out=medians)
+            np.clip(medians, floor[:, None], ceiling[:, None], out=medians)
             blended = selection.blend(medians, state.losses[:, i], state.heard[:, i])
             served = self._serve(state, i, current, blended)
             said = np.stack([quantiles.by_errors(state, i, served), boosted], axis=2)

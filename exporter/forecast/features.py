@@ -2,21 +2,24 @@
 
 import numpy as np
 
+from exporter.forecast import quantiles
 from exporter.forecast.learning import Past
 from exporter.forecast.plan import Plan
 from exporter.forecast.state import MEMBERS, State
 from exporter.forecast.week import middle, past_days
 from exporter.history.windows import Floats
 
-MISSING = -100.0
-"""Stands for what is not known; all else is nearer to zero."""
+MISSING = -128.0
+"""Stands for what is not known."""
+_LARGEST = 127.0
+"""All else is no farther from zero, so that a sample rounded to whole numbers takes a byte each."""
 _LAGS = (1, 2, 3, 5, 8, 15, 30)
 _MEANS = (4, 8, 12, 24, 40, 80, 120, 360, 1440)
 _EXTREMES = (30, 120, 720)
 _ROUGHNESS = (4, 12, 60, 720)
 BASE = MEMBERS[:-1]
 """The models that the trees hear of."""
-FEATURES = len(_LAGS) + len(_MEANS) + 2 * len(_EXTREMES) + len(_ROUGHNESS) + 6 + 2 + 3 + 2 * len(BASE) + 1
+FEATURES = len(_LAGS) + len(_MEANS) + 2 * len(_EXTREMES) + len(_ROUGHNESS) + 2 * len(BASE) + 18
 """Columns of ``features``."""
 _OUTLIER = 30.0
 """Scaled values are cut here."""
@@ -38,7 +41,7 @@ def common(past: Past) -> Floats:
 
 
 def features(shared: Floats, members: Floats, state: State, i: int, past: Past, plan: Plan) -> Floats:
-    """Return [series, features] for horizon ``i``: in units of the mean change, MISSING where not known.
+    """Return [series, features] for horizon ``i``, each within ±127, or MISSING where not known.
 
     ``shared`` is what ``common`` gave, ``members`` [series, models] what the models forecast.
     """
@@ -49,12 +52,36 @@ def features(shared: Floats, members: Floats, state: State, i: int, past: Past, 
     columns = [*shared, level[0], change[0], level[-1], change[-1], middle(change), middle(level)]
     columns += [_moved(past, ahead, ahead), _moved(past, ahead, 4 * ahead), *(members.T - current)]
     columns += [np.fmax.reduce(change), np.fmin.reduce(change), state.usual[:, i]]
+    columns += [*_near(level, state, past, ahead, plan), *_hourly(past, ahead, plan)]
+    columns += [*quantiles.beside(state, i).T[-2:]]
     unit = np.maximum(state.spread[:, i], _SMALLEST)
-    scaled = np.stack(columns, axis=1) / unit[:, None]
+    scaled = np.asarray(np.stack(columns, axis=1) / unit[:, None], np.float32)
     ratios = [_ratio(state.losses[:, i, m], state.losses[:, i, 0]) for m in range(1, len(BASE))]
     ratios += [_ratio(unit, np.abs(current)), _ratio(state.size[:, i], unit)]
-    told = np.concatenate([np.clip(scaled, -_OUTLIER, _OUTLIER), np.stack(ratios, axis=1)], axis=1)
+    told = np.concatenate([_squashed(scaled, _OUTLIER), np.stack(ratios, axis=1) * _LARGEST / _LARGEST_RATIO], axis=1)
     return np.asarray(np.nan_to_num(told, nan=MISSING), np.float32)
+
+
+def _squashed(scaled: Floats, outlier: float) -> Floats:
+    """Return ``scaled``, cut at ``outlier``, within ±_LARGEST: fine about zero, coarse far from it."""
+    cut = np.arcsinh(np.clip(scaled, -outlier, outlier))
+    return np.asarray(cut * (_LARGEST / np.arcsinh(outlier)))
+
+
+def _near(level: Floats, state: State, past: Past, ahead: int, plan: Plan) -> tuple[Floats, Floats]:
+    """Return the highest that past days were about then, a slot to either side included: on any day, and on average."""
+    current, then = past.values[:, -1], past.column + ahead
+    sides = [past_days(state, at, past.column, plan) - current for at in (then - plan.slot, then + plan.slot)]
+    highest = np.fmax(level, np.fmax(*sides))
+    return np.asarray(np.fmax.reduce(highest)), middle(highest)
+
+
+def _hourly(past: Past, ahead: int, plan: Plan) -> tuple[Floats, Floats]:
+    """Return what the last hours held at the same minute: the last one, and the highest of three."""
+    hour = max(plan.day // 24, 1)
+    first = past.newest + ahead - -(-ahead // hour) * hour
+    columns = np.stack([past.values[:, max(first - number * hour, 0)] for number in range(3)]) - past.values[:, -1]
+    return columns[0], np.asarray(columns.max(axis=0))
 
 
 def _moved(past: Past, ahead: int, size: int) -> Floats:

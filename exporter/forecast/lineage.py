@@ -14,7 +14,7 @@ from exporter.forecast.state import State, bequeath, gather
 from exporter.history.windows import Integers
 from exporter.persist.arrays import Arrays, fitting, under, within
 
-_KEPT_WORKLOADS = 256
+_KEPT_WORKLOADS = 64
 """Workloads without a container whose state is kept; the least recently left goes first."""
 
 

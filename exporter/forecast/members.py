@@ -38,3 +38,10 @@ def _by_network(state: State, past: Past, plan: Plan, network: Network | None) -
     seen = sequences.inputs(past.values, state.spread[:, 0])
     state.memory[:] = recurrent.advance(network, state.memory, seen)
     return past.values[:, -1:] + recurrent.predict(network, state.memory, seen) * state.spread
+
+
+def within_reason(state: State, past: Past) -> tuple[Floats, Floats]:
+    """Return the least and the most that a model may say: once more than the range of what it looks back on."""
+    lowest, highest = past.values.min(axis=1), past.values.max(axis=1)
+    span = highest - lowest
+    return np.maximum(lowest - span, np.minimum(state.lowest, 0.0)), highest + span

@@ -11,8 +11,13 @@ _SHARPNESS = 8.0
 
 def by_errors(state: State, i: int, served: Floats) -> Floats:
     """Return [series, levels], ``served`` and its past errors at horizon ``i``."""
+    return np.asarray(served[:, None] + beside(state, i))
+
+
+def beside(state: State, i: int) -> Floats:
+    """Return [series, levels], how far past errors at horizon ``i`` lay from the served median."""
     unit = learning.error_unit(state.size[:, i], state.spread[:, i])
-    return np.asarray(served[:, None] + state.bounds[:, i] * unit[:, None])
+    return np.asarray(state.bounds[:, i] * unit[:, None])
 
 
 def publish(state: State, i: int, served: Floats, said: Floats, levels: tuple[float, ...]) -> Floats:

@@ -30,4 +30,4 @@ def _newest(errors: np.ndarray, filled: Integers) -> tuple[np.ndarray, Integers]
     kept = np.minimum(filled, _ERRORS)
     places = (filled[..., None] - 1 - np.arange(RING)) % RING
     newest_first = np.take_along_axis(errors, places, axis=-1)
-    return np.where(np.arange(RING) < kept[..., None], newest_first, np.nan).astype(np.float32), kept
+    return np.where(np.arange(RING) < kept[..., None], newest_first, np.nan).astype(errors.dtype), kept

@@ -10,11 +10,11 @@ from exporter.forecast.learning import Past
 from exporter.history.windows import Bools, Floats, Integers
 from exporter.persist.arrays import Arrays, fitting
 
-Halves = NDArray[np.float16]
+Bytes = NDArray[np.int8]
 
-CAPACITY = 30_000
+CAPACITY = 50_000
 """Samples of one horizon."""
-_DAYS = 4
+_DAYS = 12
 """What is kept is this old on average where there are many series."""
 _EAGER = 64
 """Series that are taken of each column until there are samples enough."""
@@ -26,7 +26,7 @@ _OUTLIER = 20.0
 class Known:
     """Samples whose change is known."""
 
-    inputs: Halves
+    inputs: Bytes
     """[samples, features]"""
     targets: Floats
     """[samples], the change in units of the mean change at its time"""
@@ -41,7 +41,7 @@ class _Waiting:
     column: int
     series: Integers
     """[samples], -1 for a series that has gone"""
-    inputs: Halves
+    inputs: Bytes
     """[samples, features]"""
     unit: Floats
     """[samples]"""
@@ -60,7 +60,7 @@ class Samples:
         self._waiting: list[_Waiting] = []
         self._random = np.random.default_rng(ahead)
         self._count = 0
-        self._inputs = np.zeros((CAPACITY, features), np.float16)
+        self._inputs = np.zeros((CAPACITY, features), np.int8)
         self._targets, self._weights = np.zeros((2, CAPACITY), np.float32)
 
     @property
@@ -74,7 +74,7 @@ class Samples:
         number = min(_EAGER if self._count < CAPACITY else self._steady, len(moving))
         taken = self._random.choice(moving, number, replace=False) if number < len(moving) else moving
         weight = np.clip(unit[taken] / np.maximum(usual[taken], unit[taken] / 20), 0.02, 20.0)
-        told = inputs[taken].astype(np.float16)
+        told = np.rint(inputs[taken]).astype(np.int8)
         self._waiting.append(_Waiting(column, taken, told, unit[taken], value[taken], weight.astype(np.float32)))
 
     def learn(self, past: Past) -> None:

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from exporter.forecast import arima, recurrent
 from exporter.forecast.regression import FEATURES
-from exporter.history.windows import Bools, Floats, Integers
+from exporter.history.windows import Bools, Floats, Halves, Integers
 
 MEMBERS = ("last", "season", "yesterday", "regression", "arima", "recurrent", "boosted")
 """Models, in the order of their columns; the simplest first, the one that hears of the others last."""
@@ -37,7 +37,7 @@ class State:
     """[containers, resources, horizons], changes in ``spread``."""
     size: Floats
     """[containers, resources, horizons], what the served median's error has been of late, in absolute terms."""
-    errors: Floats
+    errors: Halves
     """[containers, resources, horizons, RING], served median's errors over ``size`` at the time."""
     filled: Integers
     """[containers, resources, horizons], errors ever put into the ring."""
@@ -90,7 +90,7 @@ def empty(containers: int, resources: int, horizons: int, levels: int, slots: in
         usual=np.zeros(shape, np.float32),
         changes=np.zeros(shape, np.int64),
         size=np.full(shape, np.nan, np.float32),
-        errors=np.full((*shape, RING), np.nan, np.float32),
+        errors=np.full((*shape, RING), np.nan, np.float16),
         filled=np.zeros(shape, np.int64),
         shift=np.zeros((*shape, levels), np.float32),
         bounds=np.zeros((*shape, levels), np.float32),

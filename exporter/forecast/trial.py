@@ -21,7 +21,7 @@ _WARM_UP = 20_000
 """Columns before the split that are fed; older ones are forgotten by then anyway."""
 _TRAINING_SECONDS = 240.0
 _PASSES_A_DAY = 4
-_PASSES_APART = 0.15
+_PASSES_APART = 0.2
 """Passes are this share of what was fed apart: the longer, the less one adds."""
 
 

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float32]
+Halves = NDArray[np.float16]
 Bools = NDArray[np.bool_]
 Integers = NDArray[np.int64]
 

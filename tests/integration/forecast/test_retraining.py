@@ -71,7 +71,7 @@ def play() -> Iterator[Callable[..., Played]]:
     def run(values: np.ndarray, trained: bool) -> Played:
         """Feed ``values`` column by column; each child is waited for, so that a pass takes no column."""
         demand, every = prepare(grid(values, values.shape[1])), np.full(len(values), -1)
-        engine = Engine(Plan(AHEAD, (0.5, 0.9), 1, 1440, 1441))
+        engine = Engine(Plan(AHEAD, (0.5, 0.9), 1, 1440, 1441, 10))
         engine.arrange(every)
         trainer = Trainer(60.0, time.monotonic)
         training = Training(ForecastConfig(retrain_interval=INTERVAL), engine, time.monotonic, trainer)
@@ -160,7 +160,7 @@ def trial() -> Iterator[Callable[..., Trial]]:
 
     def run(script: str | None, now: list[float]) -> Trial:
         values = changed(rhythm(24), rhythm(24))[:2, :130]
-        engine, demand = Engine(Plan((5,), (0.5, 0.9), 1, 1440, 1441)), prepare(grid(values, 120))
+        engine, demand = Engine(Plan((5,), (0.5, 0.9), 1, 1440, 1441, 10)), prepare(grid(values, 120))
         engine.arrange(np.array([-1, -1]))
         for column in range(120):
             engine.step(demand, column, column)
