@@ -114,6 +114,7 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
             if column in columns:
                 taken[row].append(outlook.quantiles[row].copy())
         progress((column + 1 - begin) / (end - begin))
+    teacher.close()
     return taken
 
 
@@ -138,6 +139,10 @@ class _Teacher:
             pooled = forests.request(self._engine) | networks.request(self._engine, demand, fed)
             if pooled:
                 self._trainer.start(pooled | {"cpu_seconds": np.array(_TRAINING_SECONDS)})
+
+    def close(self) -> None:
+        """End the child, if one is at work."""
+        self._trainer.close()
 
 
 def _before(demand: Demand, column: int) -> Demand:
