@@ -18,7 +18,7 @@ from exporter.forecast.samples import Samples
 from exporter.forecast.saved import export_state, restored_state
 from exporter.forecast.season import detect_periods
 from exporter.forecast.sequences import INPUTS
-from exporter.forecast.state import MEMBERS, SCORED, State, empty, gather, judge_anew
+from exporter.forecast.state import MEMBERS, SCORED, STANDING, State, empty, gather, judge_anew
 from exporter.forecast.trees import Forest, restored
 from exporter.history.windows import Floats, Integers
 from exporter.persist.arrays import Arrays, under, within
@@ -189,7 +189,8 @@ class Engine:
         return np.asarray(current[:, None] + change * unit[:, None], np.float32)
 
     def _serve(self, state: State, i: int, current: Floats, blended: Floats) -> Floats:
-        losses = state.losses[:, i]
-        blend_loss, last_loss = losses[:, SCORED.index("blend")], losses[:, MEMBERS.index("last")]
-        state.guarded[:, i] = selection.guard(state.guarded[:, i], blend_loss, last_loss)
+        last, blend = (
+            np.stack([state.losses[:, i, m], state.standing[:, i, k]], axis=1) for k, m in enumerate(STANDING)
+        )
+        state.guarded[:, i] = selection.guard(state.guarded[:, i], blend, last)
         return np.where(state.guarded[:, i] | (state.run >= _CONSTANT_RUN), current, blended)

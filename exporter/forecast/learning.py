@@ -6,13 +6,18 @@ import numpy as np
 
 from exporter.forecast import calibration, regression, selection
 from exporter.forecast.plan import Plan
-from exporter.forecast.state import MEMBERS, RING, SAID, SCORED, State
+from exporter.forecast.state import MEMBERS, RING, SAID, SCORED, STANDING, State
 from exporter.history.windows import Bools, Floats, Integers
 
 _LOSS_MEMORY = 180
 _SPREAD_MEMORY = 240
 _USUAL_MEMORY = 2880
+_STANDING_MEMORY = 720
 _UPPER_MEMORY = 720
+_SPIKE = 10.0
+"""Times the last value's loss."""
+_YOUNG = 30
+"""Errors before which every one counts in full."""
 _NUDGE = 0.05
 """Usual changes by which a miss raises a quantile."""
 _SMALLEST_SPREAD = 0.05
@@ -99,7 +104,10 @@ def calibrate(state: State, i: int, past: Past, due: Due, plan: Plan) -> None:
     scored = np.clip(due.scored, past.low[:, None], past.high[:, None]) - due.scored
     covered = np.clip(due.quantiles, past.low[:, None], past.high[:, None]) - due.quantiles
     covered = np.where(past.measured[:, None], covered, np.nan)
-    state.losses[:, i] = selection.decayed(state.losses[:, i], np.abs(scored), state.heard[:, i], _LOSS_MEMORY)
+    lost = np.minimum(np.abs(scored), _most_lost(state, i)[:, None])
+    state.losses[:, i] = selection.decayed(state.losses[:, i], lost, state.heard[:, i], _LOSS_MEMORY)
+    heard = state.heard[:, i, STANDING[1]]
+    state.standing[:, i] = selection.decayed(state.standing[:, i], lost[:, STANDING], heard, _STANDING_MEMORY)
     hits = _hits(covered)
     state.coverage[:, i] = selection.decayed(state.coverage[:, i], hits, state.measured[:, i], _COVERAGE_MEMORY)
     _calibrate_upper(state, i, past, due, plan)
@@ -111,6 +119,12 @@ def calibrate(state: State, i: int, past: Past, due: Due, plan: Plan) -> None:
     state.size[:, i] = selection.decayed(state.size[:, i], np.abs(served), state.filled[:, i], _SIZE_MEMORY)
     stride = max(plan.window // RING, 1)
     calibration.remember(state.errors[:, i], state.filled[:, i], scaled, stride, past.column)
+
+
+def _most_lost(state: State, i: int) -> Floats:
+    """Return [series], what one error counts for at most: a spike that none foresaw must not hide who is right."""
+    usual = np.fmax(_SPIKE * state.losses[:, i, 0], state.usual[:, i])
+    return np.where(state.heard[:, i, 0] < _YOUNG, np.inf, usual).astype(np.float32)
 
 
 def _calibrate_upper(state: State, i: int, past: Past, due: Due, plan: Plan) -> None:

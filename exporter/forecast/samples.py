@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from exporter.forecast.learning import Past
 from exporter.history.windows import Bools, Floats, Integers
-from exporter.persist.arrays import Arrays, fitting
+from exporter.persist.arrays import Arrays, MismatchError, fitting
 
 Bytes = NDArray[np.int8]
 
@@ -70,10 +70,11 @@ class Samples:
 
     def draw(self, column: int, inputs: Floats, unit: Floats, usual: Floats, value: Floats) -> None:
         """Take some of the series that move; ``usual`` [series] is the mean change of a longer time than ``unit``."""
-        moving = np.flatnonzero(unit > 0)
+        moving = np.flatnonzero((unit > 0) & np.isfinite(value) & np.isfinite(unit))
         number = min(_EAGER if self._count < CAPACITY else self._steady, len(moving))
         taken = self._random.choice(moving, number, replace=False) if number < len(moving) else moving
         weight = np.clip(unit[taken] / np.maximum(usual[taken], unit[taken] / 20), 0.02, 20.0)
+        self._waiting = [held for held in self._waiting if held.column < column]
         told = np.rint(inputs[taken]).astype(np.int8)
         self._waiting.append(_Waiting(column, taken, told, unit[taken], value[taken], weight.astype(np.float32)))
 
@@ -88,7 +89,7 @@ class Samples:
     def _keep(self, due: _Waiting, values: Floats, measured: Bools) -> None:
         there = due.series >= 0
         known = there.copy()
-        known[there] = measured[due.series[there]]
+        known[there] = measured[due.series[there]] & np.isfinite(values[due.series[there]])
         series, inputs = due.series[known], due.inputs[known]
         change = np.clip((values[series] - due.value[known]) / due.unit[known], -_OUTLIER, _OUTLIER)
         more = min(len(change), CAPACITY - self._count)
@@ -106,6 +107,8 @@ class Samples:
         count = min(len(arrays.get("targets", ())), CAPACITY)
         for name, held in (("inputs", self._inputs), ("targets", self._targets), ("weights", self._weights)):
             held[:count] = fitting(arrays, name, held, count)
+        if not (np.isfinite(self._targets[:count]).all() and np.isfinite(self._weights[:count]).all()):
+            raise MismatchError("samples are not finite")
         self._count = count
 
     def gather(self, series: Integers) -> None:

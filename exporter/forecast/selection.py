@@ -11,7 +11,7 @@ _SIMPLE_BONUS = 0.02
 _SMALLEST = 1e-20
 _FEWEST = 5
 """Errors a model must have shown before it counts."""
-_ENTER, _LEAVE = 1.02, 0.99
+_ENTER, _LEAVE = np.array([1.02, 1.0], np.float32), np.float32(0.99)
 """The blend hands over to last value above the one ratio of losses, and takes over again under the other."""
 
 
@@ -50,6 +50,10 @@ def weights(losses: Floats, sharpness: float) -> Floats:
 
 
 def guard(guarded: Bools, blended: Floats, last: Floats) -> Bools:
-    """Return where last value serves instead of the blend, given both losses; with hysteresis."""
+    """Return [series] where last value serves instead of the blend, given the losses of both; with hysteresis.
+
+    Losses are [series, memories]: the blend must do better over each of them.
+    """
     with np.errstate(invalid="ignore"):
-        return np.where(guarded, ~(blended < _LEAVE * last), blended > _ENTER * last)
+        better, worse = (blended < _LEAVE * last).all(axis=1), (blended > _ENTER * last).any(axis=1)
+    return np.where(guarded, ~better, worse)

@@ -15,6 +15,8 @@ SCORED = (*MEMBERS, "blend", "served")
 """Whose loss is measured: each model, their weighted mean, and what was published of it."""
 SAID = ("errors", "boosted")
 """Ways to say a quantile above the median: by the served median's past errors, and by the trees."""
+STANDING = (MEMBERS.index("last"), SCORED.index("blend"))
+"""Whose loss is also measured over a longer time."""
 RING = 256
 """Past errors kept for the quantiles."""
 
@@ -27,6 +29,8 @@ class State:
     coefficients: Floats
     losses: Floats
     """[containers, resources, horizons, SCORED], mean absolute errors, newest counting most."""
+    standing: Floats
+    """[containers, resources, horizons, 2], mean absolute error of last value and of the blend over a longer time."""
     heard: Integers
     """[containers, resources, horizons, SCORED], errors in ``losses``."""
     spread: Floats
@@ -85,6 +89,7 @@ def empty(containers: int, resources: int, horizons: int, levels: int, slots: in
         sums=np.zeros((*shape, joined, joined), np.float32),
         coefficients=np.zeros((*shape, FEATURES), np.float32),
         losses=np.full((*shape, len(SCORED)), np.nan, np.float32),
+        standing=np.full((*shape, len(STANDING)), np.nan, np.float32),
         heard=np.zeros((*shape, len(SCORED)), np.int64),
         spread=np.zeros(shape, np.float32),
         usual=np.zeros(shape, np.float32),
@@ -120,6 +125,7 @@ def judge_anew(state: State, rows: Integers, ahead: tuple[int, ...]) -> None:
     """
     owed = np.array(ahead)
     state.losses[rows] = np.nan
+    state.standing[rows] = np.nan
     state.heard[rows] = 0
     state.heard[rows, :, len(MEMBERS) :] = -owed[:, None]
     state.measured[rows] = -owed

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,18 +104,17 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
     wanted = [set(columns.tolist()) for columns in at]
     taken: list[list[Floats]] = [[] for _ in at]
     begin, end = max(int(splits.min()) - _WARM_UP, 0), max(int(columns[-1]) for columns in at) + 1
-    teacher = _Teacher(engine)
-    for column in range(begin, end):
-        teacher.turn(column - begin, _before(demand, column))
-        rows = np.flatnonzero((splits == column) & (column - demand.first >= FEWEST))
-        if rows.size:
-            _train(engine, demand, rows, column)
-        outlook = engine.step(demand, column, column)
-        for row, columns in enumerate(wanted):
-            if column in columns:
-                taken[row].append(outlook.quantiles[row].copy())
-        progress((column + 1 - begin) / (end - begin))
-    teacher.close()
+    with closing(_Teacher(engine)) as teacher:
+        for column in range(begin, end):
+            teacher.turn(column - begin, _before(demand, column))
+            rows = np.flatnonzero((splits == column) & (column - demand.first >= FEWEST))
+            if rows.size:
+                _train(engine, demand, rows, column)
+            outlook = engine.step(demand, column, column)
+            for row, columns in enumerate(wanted):
+                if column in columns:
+                    taken[row].append(outlook.quantiles[row].copy())
+            progress((column + 1 - begin) / (end - begin))
     return taken
 
 

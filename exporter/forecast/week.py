@@ -6,9 +6,6 @@ from exporter.forecast.plan import DAYS, Plan
 from exporter.forecast.state import State
 from exporter.history.windows import Floats, Integers
 
-SLOT = 600.0
-"""Seconds."""
-
 
 def absorb(state: State, values: Floats, column: int, width: int) -> None:
     """Put ``values`` [series] of ``column`` into the slot under way; slots are ``width`` columns wide."""
