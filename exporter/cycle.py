@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,10 +53,23 @@ class Cycle:
         self._steps = 0
         self._untried = False
         """Whether no turn has succeeded yet on what was remembered."""
+        self._remembered = 0.0
+        """Until when the past is known without asking, epoch seconds."""
+
+    def _begin_anew(self) -> None:
+        """Know nothing any more."""
+        self._forecaster.close()
+        with self.lock:
+            self._begin()
 
     def resume(self, now: float) -> float | None:
         """Go on from what was saved, before the first turn; return when that was, or None to learn anew."""
         return self._keeper.load(lambda arrays, at: self._restore(arrays, at, now), now)
+
+    def fill(self, read: Callable[[History, float], object]) -> None:
+        """Let ``read`` fill in what is not remembered: the past after the epoch seconds that it is given."""
+        with self._keeper.turn():
+            read(self.history, self._remembered)
 
     def learn(self, readings: Readings, now: float) -> tuple[Snapshot, Scores]:
         """Remember ``readings`` and score all containers."""
@@ -64,12 +78,15 @@ class Cycle:
 
     def run(self, readings: Readings, sources: tuple[SourceState, ...], now: float) -> State:
         """Take one cycle's readings through all rooms; return the state that was published."""
+        if self._keeper.ripe(now):
+            self._begin_anew()
+            self.resume(now)
         with self._keeper.turn():
             try:
                 state = self._turn(readings, sources, now)
             except Exception as error:  # what was remembered may be at fault: it must not fail every turn from now on
                 if self._untried:
-                    self._begin()
+                    self._begin_anew()
                     self._keeper.reject(repr(error))
                 raise
         self._untried = False
@@ -111,9 +128,9 @@ class Cycle:
             self._forecaster.restore(within("forecast", arrays))
             self._assessor.restore(within("assess", arrays))
         except Exception as error:  # arrays may fit one by one and not together, in any way; nothing of them may stay
-            self._begin()
+            self._begin_anew()
             raise MismatchError(str(error) or repr(error)) from error
-        self._steps, self._untried = -1, True
+        self._steps, self._untried, self._remembered = -1, True, at
 
     def _forecast_anew(self) -> bool:
         """Forecast where a step of the history has ended since the last time; return whether one had.

@@ -13,6 +13,7 @@ from exporter.backfill import backfill
 from exporter.config import Config
 from exporter.cycle import Cycle, Readings
 from exporter.history.identity import Identity
+from exporter.history.store import History
 from exporter.profile import build_profile
 from exporter.publish.web import Views
 from exporter.sources.families import CADVISOR_WANTED, PROBE_WANTED
@@ -34,10 +35,9 @@ class Exporter:
         self._config = config
         self._clock = clock
         self._stop = threading.Event()
-        self._backfilled = False
+        self._backfilled: History | None = None
+        """Whose past has been read, or will not be: where all is learned anew, there is another history."""
         self._backfill_until: float | None = None
-        self._remembered = 0.0
-        """Until when the past is known without asking, epoch seconds."""
         self._sources = [HttpSource("cadvisor", config.sources.cadvisor, CADVISOR_WANTED)]
         if config.sources.probe is not None:
             self._sources.append(HttpSource("probe", config.sources.probe, PROBE_WANTED))
@@ -58,21 +58,21 @@ class Exporter:
 
         What was remembered is not asked for; a turn that follows forecasts from all that is known then.
         """
-        source, now = self._config.sources.prometheus, self.cycle.history.at
-        if source is None or self._backfilled or len(self.cycle.history.registry) == 1:
+        source, history = self._config.sources.prometheus, self.cycle.history
+        if source is None or self._backfilled is history or len(history.registry) == 1:
             return
         try:
-            backfill(self.cycle.history, self._config, source, now, self._remembered)
-            self._backfilled = True
+            self.cycle.fill(lambda history, since: backfill(history, self._config, source, history.at, since))
+            self._backfilled = history
         except HistoryUnavailableError as error:
-            self._backfill_until = self._backfill_until or now + _PATIENCE
-            self._backfilled = now > self._backfill_until
-            if self._backfilled:
+            self._backfill_until = self._backfill_until or history.at + _PATIENCE
+            if history.at > self._backfill_until:
+                self._backfilled = history
                 _log.warning("no past from Prometheus; starting empty", reason=str(error))
 
     def loop(self) -> None:
         """Turn once each interval until ``stop``; a turn that fails is logged and the next one tried."""
-        self._remembered = self.cycle.resume(self._clock()) or 0.0
+        self.cycle.resume(self._clock())
         while not self._stop.is_set():
             try:
                 self.turn()

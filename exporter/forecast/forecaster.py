@@ -14,7 +14,7 @@ from exporter.forecast.demand import Demand, prepare
 from exporter.forecast.engine import Engine, Outlook
 from exporter.forecast.lineage import Lineage
 from exporter.forecast.plan import Plan
-from exporter.forecast.report import coverage, loss_ratio, trusted
+from exporter.forecast.report import coverage, loss_ratio, seen, trusted
 from exporter.forecast.training import Health, Training
 from exporter.history.signals import LEVELS, RESOURCES
 from exporter.history.windows import Bools, Floats, Grid, Integers
@@ -25,6 +25,8 @@ _ROUNDING = 1e-6
 """Columns: keeps the number of a column steady where its end is a whole number of steps but for rounding."""
 _REPLAYED = 600_000
 """Series × columns of history that are replayed at start, or after a long absence, some seconds of work."""
+_FRESH = 5
+"""Columns, at most, in which a series must have been seen for its forecast to be acted on."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Forecast:
     lives: Integers
     """[containers], as in the grid"""
     quantiles: Floats
-    """[containers, resources, horizons, LEVELS], rising; NaN for what was never seen"""
+    """[containers, resources, horizons, LEVELS], rising; NaN for what was not seen within the longest horizon"""
     due: Floats
     """[containers, resources, horizons], median that was forecast for now; NaN if none was"""
     trusted: Bools
@@ -72,14 +74,15 @@ class Forecaster:
             self._outlook = _rearranged(self._outlook, rows, len(RESOURCES))
             self._training.arrange(rows)
         column, width = math.floor(grid.end / grid.step + _ROUNDING), grid.values.shape[2]
-        demand = self._lineage.fill_in(prepare(grid), column)
+        known = prepare(grid)
+        demand = self._lineage.fill_in(known, column)
         # A series of 1e18 leaves float32 where it is squared; what then is no number is published as absent.
         with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
             for back in range(self._missed(demand, column) - 1, -1, -1):
                 self._outlook = self._engine.step(demand, width - 1 - back, column - back)
                 self._training.observe(self._outlook.due, demand, width - 1 - back)
         self._training.turn(grid, demand)
-        return self._published(grid)
+        return self._published(grid, known.low.reshape(grid.values.shape))
 
     def export(self) -> dict[str, NDArray[Any]]:
         """Return what is to be saved."""
@@ -111,18 +114,20 @@ class Forecaster:
             self._column = column
         return min(new, max(_REPLAYED // max(int(series), 1), 1))
 
-    def _published(self, grid: Grid) -> Forecast:
+    def _published(self, grid: Grid, measured: Floats) -> Forecast:
         state, containers = self._engine.state, len(grid.lives)
         shape = (containers, len(RESOURCES), *self._outlook.due.shape[1:])
         quantiles = self._outlook.quantiles.reshape(*shape, len(LEVELS)).copy()
         quantiles[:, _WHOLE, :, 0] = np.rint(quantiles[:, _WHOLE, :, 0])
         quantiles[:, _WHOLE, :, 1:] = np.ceil(quantiles[:, _WHOLE, :, 1:])
+        ahead = self._engine.plan.ahead
+        quantiles[~seen(measured, max(ahead))] = np.nan
         workloads, of = np.unique(grid.workloads, return_inverse=True)
         return Forecast(
             lives=grid.lives,
             quantiles=quantiles,
             due=self._outlook.due.reshape(shape),
-            trusted=trusted(state, self._config.min_history / grid.step),
+            trusted=trusted(state, self._config.min_history / grid.step) & seen(measured, min(_FRESH, *ahead)),
             workloads=workloads,
             loss_ratio=loss_ratio(state, of, len(workloads)),
             coverage=coverage(state, of, len(workloads)),

@@ -25,6 +25,11 @@ def trusted(state: State, least: float) -> Bools:
     return np.asarray((state.measured >= max(least, 1.0)).all(axis=2) & covered & (better | exact))
 
 
+def seen(values: Floats, columns: int) -> Bools:
+    """Return whether a sample lies in the newest ``columns`` of ``values`` [..., time], NaN where there is none."""
+    return np.asarray(~np.isnan(values[..., -columns:]).all(axis=-1))
+
+
 def loss_ratio(state: State, workload: Integers, workloads: int) -> Floats:
     """Return [workloads, resources, horizons], loss over last value's, summed over each workload's containers."""
     served, last = (_summed(np.nan_to_num(loss), workload, workloads) for loss in _losses(state))

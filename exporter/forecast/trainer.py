@@ -2,10 +2,12 @@
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -14,14 +16,21 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+import exporter
 from exporter.forecast import exchange
 from exporter.forecast.exchange import Arrays, NonsenseError
 
-CHILD: Final = (sys.executable, "-m", "exporter.forecast.child")
+CHILD: Final = (sys.executable, "-P", "-m", "exporter.forecast.child")
 REASONS: Final = ("start", "deadline", "died", "nonsense")
 """Why a pass failed: no child could be started, it did not end in time, ended with an error, or cannot be believed."""
 _GRACE = 30.0
 """Seconds beyond its own limit after which the child is killed: import and one last search."""
+_PREFIX = "cpp-training-"
+_STALE = 86400.0
+"""Seconds after which a scratch folder belongs to no pass that still runs."""
+_PACKAGES = str(Path(exporter.__file__).parents[1])
+"""The child must find this very package, installed or in a checkout, wherever it runs."""
+_PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 _log = structlog.get_logger(__name__)
 
@@ -32,6 +41,8 @@ class Answer:
 
     arrays: Arrays
     cpu_seconds: float
+    complaint: str
+    """Last line the child wrote on stderr; empty if none."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +63,9 @@ class _Pass:
     def read(self, name: str) -> bytes:
         return (Path(self.scratch.name) / name).read_bytes()
 
+    def complaint(self) -> str:
+        return "".join(self.read("complaint").decode(errors="replace").strip().splitlines()[-1:])
+
     def cpu_seconds(self) -> float:
         return max(_children_cpu() - self.cpu_before, 0.0)
 
@@ -65,6 +79,7 @@ class Trainer:
         self._command = list(command)
         self._running: _Pass | None = None
         self._unborn: Failure | None = None
+        self._swept = False
 
     @property
     def busy(self) -> bool:
@@ -73,14 +88,23 @@ class Trainer:
 
     def start(self, request: Mapping[str, NDArray[Any]]) -> None:
         """Hand ``request`` to a new child; where none can be started, ``poll`` says so."""
-        scratch = tempfile.TemporaryDirectory(prefix="cpp-training-")
         try:
-            process = self._spawn(Path(scratch.name), {"seconds": np.array(self._seconds), **request})
+            with ExitStack() as undo:
+                scratch = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
+                undo.enter_context(scratch)
+                self._sweep(Path(scratch.name))
+                process = self._spawn(Path(scratch.name), {"seconds": np.array(self._seconds), **request})
+                undo.pop_all()
         except OSError as error:
-            scratch.cleanup()
             self._unborn = failed("start", error=str(error))
             return
         self._running = _Pass(process, scratch, self._clock() + self._seconds + _GRACE, _children_cpu())
+
+    def _sweep(self, own: Path) -> None:
+        """Once, remove what children of killed exporters left beside ``own``."""
+        if not self._swept:
+            self._swept = True
+            _remove_left_over(own)
 
     def _spawn(self, folder: Path, request: Mapping[str, NDArray[Any]]) -> subprocess.Popen[bytes]:
         (folder / "request").write_bytes(exchange.write(request))
@@ -89,7 +113,9 @@ class Trainer:
             (folder / "answer").open("wb") as stdout,
             (folder / "complaint").open("wb") as stderr,
         ):
-            return subprocess.Popen(self._command, stdin=stdin, stdout=stdout, stderr=stderr, env=_environment())
+            return subprocess.Popen(
+                self._command, stdin=stdin, stdout=stdout, stderr=stderr, env=_environment(), cwd=folder
+            )
 
     def poll(self) -> Answer | Failure | None:
         """Return how the pass ended, once; None while there is nothing to say."""
@@ -134,7 +160,23 @@ def failed(reason: str, cpu_seconds: float = 0.0, **details: object) -> Failure:
 
 def _environment() -> dict[str, str]:
     threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {**os.environ, **threads}
+    needed = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("PYTHON")}
+    told = [str(Path(path).absolute()) for path in needed.get("PYTHONPATH", "").split(os.pathsep) if path]
+    return {**needed, **threads, "PYTHONPATH": os.pathsep.join([_PACKAGES, *told])}
+
+
+def _remove_left_over(own: Path) -> None:
+    """Remove scratch folders of this user that are long older than ``own``; never what a link leads to."""
+    newest = own.stat().st_mtime
+    with os.scandir(own.parent) as entries:
+        beside = [entry for entry in entries if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False)]
+    for entry in beside:
+        try:
+            about = entry.stat(follow_symlinks=False)
+        except FileNotFoundError:  # its owner was faster
+            continue
+        if about.st_uid == os.getuid() and about.st_mtime < newest - _STALE:
+            shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _children_cpu() -> float:
@@ -144,10 +186,11 @@ def _children_cpu() -> float:
 
 def _ended(running: _Pass, late: bool) -> Answer | Failure:
     cpu, code = running.cpu_seconds(), running.process.returncode
-    if code:
-        last = running.read("complaint").decode(errors="replace").strip().splitlines()[-1:]
-        return failed("deadline" if late else "died", cpu, code=code, error="".join(last))
     try:
-        return Answer(exchange.read(running.read("answer")), cpu)
+        if code:
+            return failed("deadline" if late else "died", cpu, code=code, error=running.complaint())
+        return Answer(exchange.read(running.read("answer")), cpu, running.complaint())
     except NonsenseError as error:
         return failed("nonsense", cpu, error=str(error))
+    except OSError as error:  # the scratch folder was cleaned away
+        return failed("deadline" if late else "died", cpu, code=code, error=str(error))

@@ -36,13 +36,13 @@ class Health:
     passes: dict[str, int]
     """Begun, by each of CAUSES."""
     failures: dict[str, int]
-    """By each of REASONS."""
+    """By each of REASONS; a pass of which only a part failed is one, too, though its other parts serve."""
     changed: dict[str, int]
     """Series that were learned anew, by the CAUSES that showed it."""
     cpu_seconds: float
     """Of all children that ended."""
     fitted: float
-    """Epoch seconds of the last good pass; NaN before it."""
+    """Epoch seconds of the last pass that was good in every part; NaN before it."""
 
 
 @dataclass(frozen=True)
@@ -150,29 +150,42 @@ class Training:
         return rows, searches
 
     def _end(self, ended: Answer | Failure, grid: Grid, demand: Demand) -> None:
-        if isinstance(ended, Answer):
-            ended = self._adopt(ended, grid, demand)
-        good = isinstance(ended, Answer)
-        if isinstance(ended, Failure):
-            self._counts[f"failure {ended.reason}"] += 1
-        else:
+        failure = self._adopt(ended, grid, demand) if isinstance(ended, Answer) else ended
+        if failure is None:
             self._fitted = grid.end
-            self._learn_anew(grid)
+        else:
+            self._counts[f"failure {failure.reason}"] += 1
         self._cpu_seconds += ended.cpu_seconds
-        self._schedule.end(grid.end, ended.cpu_seconds, good=good)
+        self._schedule.end(grid.end, ended.cpu_seconds, good=failure is None)
 
-    def _adopt(self, answer: Answer, grid: Grid, demand: Demand) -> Answer | Failure:
-        try:
-            rows, models = work.models(answer.arrays, len(self._handed.series))
-            forests.install(self._engine, answer.arrays)
-            networks.install(self._engine, demand, answer.arrays)
-        except NonsenseError as error:
-            return failed("nonsense", answer.cpu_seconds, error=str(error))
+    def _adopt(self, answer: Answer, grid: Grid, demand: Demand) -> Failure | None:
+        """Let each part of ``answer`` that can be believed serve, whatever became of the others."""
+        tasks = [str(name) for name in answer.arrays.get("failed", np.empty(0)).ravel()]
+        parts: list[Callable[[], None]] = [
+            lambda: forests.install(self._engine, answer.arrays),
+            lambda: networks.install(self._engine, demand, answer.arrays),
+        ]
+        if "fitting" not in tasks:
+            parts.append(lambda: self._install(answer, grid, demand))
+        nonsense = []
+        for install in parts:
+            try:
+                install()
+            except NonsenseError as error:
+                nonsense.append(str(error))
+        if nonsense:
+            return failed("nonsense", answer.cpu_seconds, error="; ".join(nonsense))
+        if tasks:
+            return failed("died", answer.cpu_seconds, tasks=tasks, error=answer.complaint)
+        return None
+
+    def _install(self, answer: Answer, grid: Grid, demand: Demand) -> None:
+        rows, models = work.models(answer.arrays, len(self._handed.series))
         series, alive = self._found(grid, self._handed.series[rows])
         work.install(self._engine, demand, series, models[alive])
         searched, _ = self._found(grid, self._handed.series[answer.arrays["searched"]])
         self._searched.reshape(-1)[searched] = grid.end
-        return answer
+        self._learn_anew(grid)
 
     def _learn_anew(self, grid: Grid) -> None:
         """Let the series that changed when the pass began forget what they were."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 _RUNTIMES = (("docker", "docker"), ("cri-containerd", "containerd"), ("crio", "cri-o"), ("libpod", "podman"))
 _NODE_CGROUP = "/"
+_LONGEST = 256
+"""Characters of a label that are kept: Kubernetes allows 253, an image's owner may write any number."""
 _COMPOSE = ("container_label_com_docker_compose_project", "container_label_com_docker_compose_service")
 _SWARM = "container_label_com_docker_swarm_service_name"
 
@@ -54,7 +56,7 @@ def _ends(found: re.Match[str]) -> bool:
 
 
 def _in_pod(labels: Mapping[str, str], container_id: str, path: str) -> Identity:
-    namespace, pod, container = labels.get("namespace", ""), labels["pod"], labels.get("container", "")
+    namespace, pod, container = _named(labels, "namespace", "pod", "container")
     if container in ("", "POD"):
         return Identity(key=f"pod:{namespace}/{pod}", namespace=namespace, pod=pod, workload=f"{namespace}/{pod}/")
     return Identity(
@@ -65,7 +67,7 @@ def _in_pod(labels: Mapping[str, str], container_id: str, path: str) -> Identity
         container_id=container_id,
         workload=f"{namespace}/{_owner(pod)}/{container}",
         tenant=namespace,
-        image=labels.get("image", ""),
+        image=_named(labels, "image")[0],
         runtime=_runtime(path),
     )
 
@@ -76,18 +78,22 @@ def _owner(pod: str) -> str:
 
 
 def _on_docker(labels: Mapping[str, str], container_id: str, path: str) -> Identity:
-    name = labels.get("name", "")
-    project, service = (labels.get(label, "") for label in _COMPOSE)
+    name, image, project, service = _named(labels, "name", "image", *_COMPOSE)
+    workload, swarm, tenant = _named(labels, "container_label_cpp_workload", _SWARM, "container_label_cpp_tenant")
     composed = f"{project}/{service}" if service else ""
     return Identity(
         key=container_id,
         container=name,
         container_id=container_id,
-        workload=labels.get("container_label_cpp_workload") or labels.get(_SWARM) or composed or name,
-        tenant=labels.get("container_label_cpp_tenant") or project,
-        image=labels.get("image", ""),
+        workload=workload or swarm or composed or name,
+        tenant=tenant or project,
+        image=image,
         runtime=_runtime(path),
     )
+
+
+def _named(labels: Mapping[str, str], *names: str) -> list[str]:
+    return [labels.get(name, "")[:_LONGEST] for name in names]
 
 
 def _runtime(path: str) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from exporter.history.identity import NODE, Identity
 from exporter.history.windows import Integers
-from exporter.persist.arrays import Arrays, MismatchError, numbers, texts
+from exporter.persist.arrays import Arrays, MismatchError, numbers, spelled, texts
 
 _FORGET_WORKLOADS = 20
 _NAMES = tuple(field.name for field in fields(Identity))
@@ -109,10 +109,14 @@ class Registry:
 
     def export(self) -> dict[str, NDArray[Any]]:
         """Return what is to be saved: who is in which row, and the numbers given to lives and workloads."""
-        who = {name: np.array([getattr(each, name) for each in self.identities], np.str_) for name in _NAMES}
-        known = {"workload_names": np.array(list(self._workloads), np.str_), "lives": self.lives}
-        known["workload_numbers"] = np.array(list(self._workloads.values()), np.int64)
-        return who | known | {"next": np.array([self._next, self._next_workload], np.int64)}
+        known = {
+            "lives": self.lives,
+            "workload_numbers": np.array(list(self._workloads.values()), np.int64),
+            "next": np.array([self._next, self._next_workload], np.int64),
+        }
+        for name in _NAMES:
+            known |= spelled(name, (getattr(each, name) for each in self.identities))
+        return known | spelled("workload_names", self._workloads)
 
     def restore(self, arrays: Arrays, now: float) -> None:
         """Take back what was saved; who is no longer listed goes as usual, after ``now``. Raise MismatchError."""

@@ -17,7 +17,7 @@ from exporter.history.registry import Registry
 from exporter.history.signals import COLUMN, SIGNALS
 from exporter.history.snapshot import Allocation, Snapshot
 from exporter.history.windows import Floats, Grid, Window
-from exporter.persist.arrays import Arrays, fitting, numbers, texts, under, within
+from exporter.persist.arrays import Arrays, fitting, numbers, spelled, texts, under, within
 from exporter.sources.exposition import Samples
 
 _STALE_CYCLES = 3
@@ -90,12 +90,13 @@ class History:
         rows = len(self.registry)
         kills = [self._oom_kills.get(identity.key, np.nan) for identity in self.registry.identities]
         plain = {
-            "syscalls": np.array(self._gatherer.calls.names, np.str_),
             "oom_kills": np.array(kills),
             "cycle": np.array([-1 if self._cycle is None else self._cycle], np.int64),
         }
         rings = {name: ring.view(rows) for name, ring in zip(_RINGS, self._saved_rings(), strict=True)}
-        return plain | rings | under("registry", self.registry.export())
+        return (
+            plain | spelled("syscalls", self._gatherer.calls.names) | rings | under("registry", self.registry.export())
+        )
 
     def restore(self, arrays: Arrays, at: float, now: float) -> None:
         """Take back what was saved ``at`` into a history that is new, and let time pass until ``now``.

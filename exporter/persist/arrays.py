@@ -4,13 +4,17 @@ A part that is remembered offers ``export() -> Arrays``, which may hand out live
 the next turn, and ``restore(arrays)``, which raises MismatchError where they are not its own.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import pairwise
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
+
+_ENCODING = ("utf-8", "surrogatepass")
+"""Half a pair, which a source may send, must not end the saving."""
 
 
 class MismatchError(Exception):
@@ -76,14 +80,26 @@ def fitting(arrays: Arrays, name: str, like: NDArray[Any], rows: int | None = No
     return array
 
 
+def spelled(name: str, words: Iterable[str]) -> dict[str, NDArray[Any]]:
+    """Return ``words`` as what ``texts`` reads: their bytes one after another, and where each ends.
+
+    An array of texts would give every one the room of the longest.
+    """
+    encoded = [word.encode(*_ENCODING) for word in words]
+    ends = np.cumsum([len(word) for word in encoded], dtype=np.int64)
+    return under(name, {"bytes": np.frombuffer(b"".join(encoded), np.uint8), "ends": ends})
+
+
 def texts(arrays: Arrays, name: str) -> list[str]:
-    """Return the list of texts that was saved as an array of them; raise MismatchError."""
-    if name not in arrays:
-        raise MismatchError(f"{name} is missing")
-    array = arrays[name]
-    if array.dtype.kind != "U" or array.ndim != 1:
-        raise MismatchError(f"{name} holds no texts")
-    return [str(text) for text in array]
+    """Return the texts that were ``spelled`` under ``name``; raise MismatchError."""
+    bounds = [0, *numbers(arrays, f"{name}/ends")]
+    if bounds != sorted(bounds):
+        raise MismatchError(f"{name} holds no texts (one ends before it begins)")
+    encoded = fitting(arrays, f"{name}/bytes", np.empty(0, np.uint8), bounds[-1]).tobytes()
+    try:
+        return [encoded[start:end].decode(*_ENCODING) for start, end in pairwise(bounds)]
+    except ValueError as error:
+        raise MismatchError(f"{name} holds no texts ({error})") from error
 
 
 def numbers(arrays: Arrays, name: str, count: int | None = None) -> list[int]:

@@ -108,7 +108,10 @@ _TRAINING = (
     ),
     Metric("cpp_training_cpu_seconds_total", "seconds", "CPU time of all training children", (), "counter"),
     Metric(
-        "cpp_forecast_fitted_timestamp_seconds", "seconds", "End of the last good training pass, since the epoch", ()
+        "cpp_forecast_fitted_timestamp_seconds",
+        "seconds",
+        "End of the last good training pass, since the epoch; absent until the first one after a start",
+        (),
     ),
 )
 _NODES = (

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from exporter.config import Config
+from exporter.run import Exporter
+
 WEB, DB = "4f" * 32, "ab" * 32
 FORECAST = {"step": "1s", "horizons": ["2s"], "arima": False, "min_history": "6s"}
 
@@ -160,6 +163,53 @@ def test_what_lies_between_the_saving_and_the_start_is_read_from_prometheus(
     told = re.search(r'event="past read from Prometheus"[^\n]* steps=(\d+)', second.log.read_text())
     assert told is not None
     assert int(told[1]) >= 3
+
+
+def _turning(tmp_path: Path, url: str, past: str | None = None) -> Exporter:
+    forecast = {"step": 1, "horizons": ["1s"], "arima": False}
+    sources = {"cadvisor": {"url": url}, "prometheus": past and {"url": past}}
+    history, state = {"window": 60, "forecast_window": 600}, {"directory": tmp_path / "state"}
+    return Exporter(Config(interval=0.1, history=history, forecast=forecast, sources=sources, state=state))
+
+
+def test_prometheus_is_asked_for_everything_where_the_memory_breaks_the_first_turn(
+    serve: Serve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prometheus = Prometheus()
+    with serve(Node()) as url, serve(prometheus) as past:
+        first = _turning(tmp_path, url)
+        first.turn()
+        first.close()
+        second = _turning(tmp_path, url, past)
+        saved = second.cycle.resume(time.time())
+        assert saved is not None
+        monkeypatch.setattr(second.cycle._forecaster, "observe", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            second.turn()
+        before = len(prometheus.starts)
+        for _ in range(3):
+            second.turn()
+        second.close()
+    assert min(prometheus.starts[:before]) > saved - 2
+    again = prometheus.starts[before:]
+    assert len(again) == before, "asked not once again"
+    assert max(again) < saved - 60
+
+
+def test_nothing_is_saved_while_the_past_is_filled_in(serve: Serve, tmp_path: Path) -> None:
+    held = []
+
+    def prometheus(path: str, query: dict[str, str]) -> tuple[int, bytes]:
+        held.append(exporter.cycle._keeper._quiet.locked())
+        return Prometheus()(path, query)
+
+    with serve(Node()) as url, serve(prometheus) as past:
+        exporter = _turning(tmp_path, url, past)
+        exporter.turn()
+        exporter.turn()
+        exporter.close()
+    assert held
+    assert all(held)
 
 
 def _cut(file: Path) -> None:

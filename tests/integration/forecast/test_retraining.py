@@ -30,6 +30,15 @@ model = arima.pack(0.0, np.array([1.5]), 0, np.array([]))[None]
 row = np.array([0])
 sys.stdout.buffer.write(exchange.write({"row": row, "model": model, "searched": row}))
 """
+PARTLY = """
+import sys, numpy as np
+from exporter.forecast import arima, exchange
+row = np.array([0])
+model = arima.pack(25.0, np.array([0.5]), 0, np.array([]))[None]
+extra = {extra}
+sys.stderr.write("boosting failed: MemoryError()")
+sys.stdout.buffer.write(exchange.write({{"row": row, "model": model, "searched": row, **extra}}))
+"""
 STRANGER = """
 import sys, numpy as np
 from exporter.forecast import arima, exchange
@@ -203,6 +212,24 @@ def test_after_nonsense_the_old_models_serve_an_error_is_counted_and_the_next_tr
     assert not tried.trainer.busy
     tried.turn(120, later=3600.0)
     assert tried.trainer.busy
+
+
+@pytest.mark.parametrize(
+    ("extra", "reason"),
+    [("{'failed': np.array(['boosting'])}", "died"), ("{'network/readout': np.zeros((1, 1))}", "nonsense")],
+)
+def test_a_part_that_failed_is_counted_and_the_other_parts_serve(
+    trial: Callable[..., Trial], capsys: pytest.CaptureFixture[str], extra: str, reason: str
+) -> None:
+    tried = trial(PARTLY.format(extra=extra), [0.0])
+    tried.turn(120)
+    tried.finish()
+    tried.turn(120)
+    health = tried.training.health()
+    assert health.failures == {"start": 0, "deadline": 0, "died": 0, "nonsense": 0} | {reason: 1}
+    assert np.isnan(health.fitted)
+    assert np.isfinite(tried.engine.state.model).all(axis=2).sum() == 1
+    assert ("MemoryError" in capsys.readouterr().out) == (reason == "died")
 
 
 def test_a_killed_child_is_counted_and_the_old_models_serve(trial: Callable[..., Trial]) -> None:

@@ -94,6 +94,25 @@ def test_the_runtime_is_read_from_the_cgroup(path: str, runtime: str) -> None:
     assert found.runtime == runtime
 
 
+def test_a_label_of_any_length_is_kept_to_256_characters() -> None:
+    long = "x" * 100_000
+    docker = {"name": long, "image": long, "container_label_cpp_tenant": long}
+    pod = {"namespace": long, "pod": long, "container": long, "image": long}
+    found = identify({"id": f"/docker/{CID}"} | docker), identify({"id": f"/kubepods/{CID}"} | pod)
+    for who in found:
+        assert who is not None
+        assert who.container_id == CID
+        assert {who.container, who.tenant, who.image} == {"x" * 256}
+        assert len(who.workload) < 1000
+
+
+def test_a_label_of_256_characters_is_whole() -> None:
+    labels = {f"container_label_cpp_{name}": name + "x" * (256 - len(name)) for name in ("workload", "tenant")}
+    found = identify({"id": f"/docker/{CID}", "name": "web"} | labels)
+    assert found is not None
+    assert [found.workload, found.tenant] == list(labels.values())
+
+
 @pytest.mark.parametrize("path", ["/system.slice", "/docker", "/kubepods/burstable", "/init.scope", ""])
 def test_cgroups_that_are_no_container_are_nobody(path: str) -> None:
     assert identify({"id": path}) is None

@@ -9,6 +9,7 @@ import structlog
 from exporter.config import Config
 from exporter.cycle import Cycle, Readings
 from exporter.history.signals import RESOURCES
+from exporter.persist.arrays import spelled
 from exporter.persist.keeper import DAMAGED, FILE
 from exporter.sources.exposition import Samples
 from exporter.state import State
@@ -162,7 +163,7 @@ def test_what_fits_piece_by_piece_and_not_together_is_set_aside(
     config: Config, learned: Cycle, start: float, node: Node
 ) -> None:
     doubled = learned._export()
-    doubled["history/registry/key"] = np.array(["/", "same", "same"], np.str_)
+    doubled |= spelled("history/registry/key", ["/", "same", "same"])
     learned._keeper.close(lambda: doubled, start)
     fresh = Cycle(config)
     with structlog.testing.capture_logs() as logs:
@@ -186,6 +187,40 @@ def test_a_memory_that_breaks_the_first_turn_is_set_aside_and_the_next_turn_work
     assert [entry["event"] for entry in logs] == ["state set aside; everything is learned anew"]
     assert sorted(path.name for path in (tmp_path / "state").iterdir()) == [DAMAGED]
     assert len(resumed.run(node(start + 1815), (), start + 1815).snapshot.lives) == 2
+
+
+def test_the_training_child_ends_with_the_memory_that_is_given_up(
+    config: Config, learned: Cycle, monkeypatch: pytest.MonkeyPatch, start: float, node: Node
+) -> None:
+    resumed, closed = _resumed(config, start + 1785), []
+    monkeypatch.setattr(resumed._forecaster, "close", lambda: closed.append("first"))
+    monkeypatch.setattr(resumed._forecaster, "observe", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        resumed.run(node(start + 1800), (), start + 1800)
+    assert closed == ["first"]
+
+
+def test_a_clock_that_is_put_right_brings_back_what_was_learned(
+    config: Config, learned: Cycle, start: float, node: Node
+) -> None:
+    late, boot = Cycle(config), start - 86400
+    assert late.resume(boot) is None
+    assert not _live(late, node, boot, 60).trusted.any()
+    late.close()
+    state = late.run(node(start + 1800), (), start + 1800)
+    assert state.trusted[:, RESOURCES.index("memory")].all()
+
+
+def test_a_container_with_a_very_long_label_does_not_inflate_the_file(
+    config: Config, tmp_path: Path, start: float, node: Node
+) -> None:
+    sizes = []
+    for name in ("db", "d" * 100_000):
+        cycle = Cycle(config)
+        _live(cycle, node, start, 60, "web", name)
+        cycle.close()
+        sizes.append((tmp_path / "state" / FILE).stat().st_size)
+    assert sizes[1] < sizes[0] + 10_000
 
 
 def test_a_later_turn_that_fails_leaves_the_memory(

@@ -175,12 +175,13 @@ def _about(file: Path, **changed: object) -> None:
         ({"format": FORMAT + 1}, MADE_WITH, "format"),
         ({"format": None}, MADE_WITH, "format"),
         ({"at": "yesterday"}, MADE_WITH, "when it was saved"),
-        ({"at": NOW + 3600}, MADE_WITH, "clock"),
+        ({"at": float("nan")}, MADE_WITH, "when it was saved"),
+        ({"at": float("inf")}, MADE_WITH, "when it was saved"),
         ({}, MADE_WITH | {"horizons": (300.0,)}, "horizons [300.0, 900.0], now it is [300.0]"),
         ({"made_with": None}, MADE_WITH, "made with"),
         ({"made_with": [1]}, MADE_WITH, "made with"),
     ],
-    ids=["newer", "no format", "no time", "from the future", "other horizons", "no configuration", "a list"],
+    ids=["newer", "no format", "no time", "no number", "never", "other horizons", "no configuration", "a list"],
 )
 def test_a_file_of_another_making_is_set_aside_in_one_line(
     keeper: Callable[..., Keeper], file: Path, changed: dict[str, object], made_with: dict[str, Any], reason: str
@@ -193,6 +194,70 @@ def test_a_file_of_another_making_is_set_aside_in_one_line(
     assert logs[0]["file"] == str(file)
     assert reason in logs[0]["reason"]
     assert [path.name for path in file.parent.iterdir()] == [DAMAGED]
+
+
+def test_a_file_from_later_than_now_stays_until_the_clock_is_right(keeper: Callable[..., Keeper], file: Path) -> None:
+    keeper().close(Part(7.0).export, NOW)
+    before, late, part = file.read_bytes(), keeper(1.0), Part()
+    boot = NOW - 86400.0
+    with structlog.testing.capture_logs() as logs:
+        assert late.load(part.restore, boot) is None
+        for seconds in (0, 600, 1200):
+            assert not late.ripe(boot + seconds)
+            late.offer(Part().export, boot + seconds)
+        late.close(Part().export, boot + 1200)
+    assert [entry["event"] for entry in logs] == ["state is from later than now; left until the clock is right"]
+    assert [path.name for path in file.parent.iterdir()] == [FILE]
+    assert file.read_bytes() == before
+    assert late.ripe(NOW + 30)
+    assert late.load(part.restore, NOW + 30) == NOW
+    assert part.array.tolist() == [7.0]
+    late.close(Part(8.0).export, NOW + 60)
+    assert file.read_bytes() != before
+
+
+def test_a_file_from_later_than_now_is_set_aside_where_the_clock_stays(
+    keeper: Callable[..., Keeper], file: Path
+) -> None:
+    keeper().close(Part().export, NOW + 86400)
+    late = keeper(1.0)
+    assert late.load(Part().restore, NOW) is None
+    with structlog.testing.capture_logs() as logs:
+        assert not late.ripe(NOW + 3599)
+        assert file.exists()
+        assert not late.ripe(NOW + 3600)
+    assert [entry["event"] for entry in logs] == ["state set aside; everything is learned anew"]
+    assert [path.name for path in file.parent.iterdir()] == [DAMAGED]
+    late.close(Part().export, NOW + 3700)
+    assert file.exists()
+
+
+def test_nothing_is_ripe_where_nothing_was_left(keeper: Callable[..., Keeper]) -> None:
+    keeper().close(Part().export, NOW)
+    kept = keeper()
+    kept.load(Part().restore, NOW + 5)
+    assert not kept.ripe(NOW + 1e6)
+
+
+def test_a_saving_that_was_overtaken_is_tried_again_soon_and_then_less_often(
+    keeper: Callable[..., Keeper], file: Path
+) -> None:
+    kept, tries = keeper(900.0), []
+
+    for seconds in range(0, 1200, 15):
+
+        def export(at: int = seconds) -> Arrays:
+            tries.append(at)
+            return {"value": np.zeros(1)}
+
+        with kept._quiet:
+            kept.offer(export, NOW + seconds)
+            kept._turns += 1
+        _finish(kept)
+    assert tries == [900, 915, 945, 1005, 1125]
+    kept.offer(Part().export, NOW + 1125 + 240)
+    _finish(kept)
+    assert file.exists()
 
 
 def test_arrays_that_their_part_refuses_are_set_aside_and_only_the_newest_is_kept(

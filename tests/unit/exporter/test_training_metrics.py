@@ -1,3 +1,4 @@
+import gzip
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ from exporter.publish.selfmetrics import add_training
 def served(forecast: Any) -> list[str]:
     page = Page([])
     add_training(page, SimpleNamespace(forecast=forecast))
-    return [line for line in page.text().decode().splitlines() if not line.startswith("#")]
+    return [line for line in gzip.decompress(page.packed()).decode().splitlines() if not line.startswith("#")]
 
 
 @pytest.mark.parametrize(("fitted", "lines"), [(float("nan"), 0), (1700000000.0, 1)])

@@ -179,3 +179,37 @@ def test_the_nodes_own_sum_is_one_more_row_and_varies_less_than_its_parts(
     high = said.quantiles[:, CPU, 0, 1]
     assert high[0] < high[1:].sum()
     assert said.coverage[0, CPU, 0, 0] == pytest.approx(0.9, abs=0.08)
+
+
+def test_what_was_not_seen_of_late_is_not_trusted_and_beyond_the_longest_horizon_not_forecast_until_it_is_seen_again(
+    forecaster: Forecaster, feed: Callable
+) -> None:
+    load = rhythm(400)
+    load[0, 200:250] = np.nan
+    known = feed(forecaster, load, range(203))
+    assert known.trusted[0, CPU]
+    starved = feed(forecaster, load, range(203, 204))
+    assert not starved.trusted[0, CPU]
+    assert np.isfinite(starved.quantiles[0, CPU]).all()
+    assert np.isfinite(feed(forecaster, load, range(204, 211)).quantiles[0, CPU]).all()
+    blind = feed(forecaster, load, range(211, 212))
+    assert np.isnan(blind.quantiles[0, CPU]).all()
+    assert not blind.trusted[0, CPU]
+    again = feed(forecaster, load, range(212, 300))
+    assert np.isfinite(again.quantiles[0, CPU]).all()
+    assert again.trusted[0, CPU]
+
+
+def test_a_restored_forecast_is_not_acted_on_after_a_long_hole_until_samples_come(
+    forecaster: Forecaster, feed: Callable
+) -> None:
+    load = rhythm(360)
+    load[0, 200:300] = np.nan
+    assert feed(forecaster, load, range(200)).trusted[0, CPU]
+    restored = Forecaster(CONFIG)
+    restored.restore(forecaster.export())
+    said = feed(restored, load, range(299, 300))
+    assert not said.trusted.any()
+    assert np.isnan(said.quantiles).all()
+    assert np.isfinite(feed(restored, load, range(300, 301)).quantiles[0, CPU]).all()
+    restored.close()
