@@ -66,12 +66,21 @@ def test_a_model_without_a_forecast_counts_for_nothing() -> None:
     assert selection.blend(members, np.array([[1.0, 0.1]], np.float32), np.full((1, 2), 50))[0] == 1
 
 
+def guarded(before: bool, lately: float, for_long: float) -> bool:
+    lost, one = np.array([[lately, for_long]], np.float32), np.ones((1, 2), np.float32)
+    return bool(selection.guard(np.array([before]), lost, one)[0])
+
+
 def test_the_guard_does_not_flap_between_its_two_thresholds() -> None:
-    one, losses = np.ones(1, np.float32), np.array([1.0], np.float32)
-    assert not selection.guard(np.array([False]), losses, one)[0]
-    assert selection.guard(np.array([True]), losses, one)[0]
-    assert selection.guard(np.array([False]), losses * 1.1, one)[0]
-    assert not selection.guard(np.array([True]), losses * 0.9, one)[0]
+    assert not guarded(False, 1.01, 1.0)
+    assert guarded(True, 1.01, 1.0)
+    assert guarded(False, 1.1, 0.9)
+    assert not guarded(True, 0.9, 0.9)
+
+
+def test_a_blend_that_lost_for_long_must_do_better_for_long() -> None:
+    assert guarded(False, 0.8, 1.05)
+    assert guarded(True, 0.8, 1.0)
 
 
 def test_empirical_quantiles_take_the_finite_sample_rank() -> None:

@@ -78,3 +78,19 @@ def test_what_was_saved_is_taken_back() -> None:
     other.restore(samples.export())
     assert other.known.targets.tolist() == samples.known.targets.tolist()
     assert other.known.inputs.tolist() == samples.known.inputs.tolist()
+
+
+def test_what_is_not_known_is_never_a_sample() -> None:
+    samples = Samples(AHEAD, 5, 1440)
+    draw(samples, 10, np.array([0.0, np.nan, 2.0, 3.0]))
+    samples.learn(past(13, np.array([6.0, 6.0, np.nan, 9.0])))
+    assert samples.known.targets.tolist() == [3.0, 3.0]
+
+
+def test_after_a_clock_was_set_back_what_waited_for_the_future_is_dropped() -> None:
+    samples = Samples(AHEAD, 5, 1440)
+    for column in (100, 101, 102, 50, 51, 52, 53):
+        draw(samples, column, np.arange(SERIES))
+        samples.learn(past(column, np.arange(SERIES) + 2.0))
+    assert len(samples._waiting) <= AHEAD + 1
+    assert len(samples.known.targets) == SERIES
