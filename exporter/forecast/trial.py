@@ -22,7 +22,6 @@ _WARM_UP = 20_000
 _TRAINING_SECONDS = 240.0
 _PASSES_A_DAY = 4
 _PASSES_APART = 0.2
-"""Passes are this share of what was fed apart: the longer, the less one adds."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
     wanted = [set(columns.tolist()) for columns in at]
     taken: list[list[Floats]] = [[] for _ in at]
     begin, end = max(int(splits.min()) - _WARM_UP, 0), max(int(columns[-1]) for columns in at) + 1
-    teacher = _Teacher(engine)
+    teacher = Teacher(engine)
     for column in range(begin, end):
         teacher.turn(column - begin, _before(demand, column))
         rows = np.flatnonzero((splits == column) & (column - demand.first >= FEWEST))
@@ -118,11 +117,15 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
     return taken
 
 
-class _Teacher:
-    """Has network and trees learn as often as pays on a recording; each pass gets an hour, as it might live."""
+class Teacher:
+    """Has network and trees learn as often as pays on a recording; each pass gets an hour, as it might live.
 
-    def __init__(self, engine: Engine) -> None:
+    Passes are ``apart`` by this share of what was fed: the longer, the less one adds.
+    """
+
+    def __init__(self, engine: Engine, apart: float = _PASSES_APART) -> None:
         self._engine = engine
+        self._apart = apart
         self._trainer = Trainer(_TRAINING_SECONDS, time.monotonic)
         self._began = 0
 
@@ -134,7 +137,7 @@ class _Teacher:
             if isinstance(ended, Answer):
                 forests.install(self._engine, ended.arrays)
                 networks.install(self._engine, demand, ended.arrays)
-        if not self._trainer.busy and fed >= self._began + max(day / _PASSES_A_DAY, fed * _PASSES_APART):
+        if not self._trainer.busy and fed >= self._began + max(day / _PASSES_A_DAY, fed * self._apart):
             self._began = fed
             pooled = forests.request(self._engine) | networks.request(self._engine, demand, fed)
             if pooled:
