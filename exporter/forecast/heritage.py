@@ -22,6 +22,12 @@ _RECENT = 60
 """Columns after which an elder's last level says nothing of a newcomer's first."""
 _SAME = 0.3
 """Log ratio of levels, over the root of the newcomer's columns, under which both count as the same."""
+_LATEST = 60
+"""Columns by which a newcomer's load may run behind its elder's."""
+_TELLING = 5
+"""Columns of its own from which a newcomer's lag can be told."""
+_CONVINCING = 0.5
+"""Share of the distance without a lag that must be left with it: most replicas have none."""
 _LARGEST_SCALE = 8.0
 _SMALLEST = 1e-20
 
@@ -42,6 +48,10 @@ class Past:
         """[resources, columns], newest last."""
         return np.concatenate([np.repeat(self.coarse, COARSE, axis=1), self.fine], axis=1)
 
+    def scaled(self, scale: Floats) -> "Past":
+        """Return it at another level, ``scale`` [resources] times its own."""
+        return replace(self, fine=self.fine * scale[:, None], coarse=self.coarse * scale[:, None])
+
     def unrest(self) -> Floats:
         """Return [resources], how far a value usually is from those shortly before, as a share of the mean."""
         known = np.nan_to_num(self.fine)
@@ -61,6 +71,8 @@ class Heritage:
         self._newest = 0
         self._left: OrderedDict[int, Past] = OrderedDict()
         self._given: dict[int, Past] = {}
+        self._elders: dict[int, int] = {}
+        self._lags: dict[int, Integers] = {}
 
     def leave(self, life: int, workload: int) -> None:
         """Keep what the container ``life`` had, for the next one of ``workload``."""
@@ -76,6 +88,9 @@ class Heritage:
         past = self._left.get(workload) if elder is None else self._of(elder)
         if past is not None:
             self._given[heir] = past
+            self._lags[heir] = np.zeros(self._resources, np.int64)
+        if past is not None and elder is not None:
+            self._elders[heir] = elder
 
     def fill_in(self, demand: Demand, lives: Integers, column: int) -> Demand:
         """Return ``demand`` with the columns before a newcomer's first sample filled in, as far as they are known.
@@ -83,14 +98,30 @@ class Heritage:
         ``column`` is the absolute number of the newest one. The values are changed in place: where there is anything
         to fill in, ``prepare`` has made them its own.
         """
-        self._given = {life: self._given[life] for life in lives.tolist() if life in self._given}
         self._rows = {life: row for row, life in enumerate(lives.tolist())}
+        self._forget()
         first = demand.first.copy()
         for life, past in self._given.items():
-            series = slice(self._rows[life] * self._resources, (self._rows[life] + 1) * self._resources)
-            first[series] = _filled_in(demand.values[series], first[series], past, column)
+            series, values = self._series(life), demand.values[self._series(life)]
+            elder = self._elders.get(life)
+            beside = None if elder is None else demand.values[self._series(elder)]
+            scale = _scale(values, first[series], past, beside, column)
+            if beside is not None:
+                self._lags[life] = _behind(values, first[series], beside, scale, self._lags[life])
+            scale[self._lags[life] > 0] = 1.0
+            first[series] = _filled_in(values, first[series], past.scaled(scale), column, self._lags[life])
         self._remember(demand.values, first, column)
         return replace(demand, first=first)
+
+    def _series(self, life: int) -> slice:
+        return slice(self._rows[life] * self._resources, (self._rows[life] + 1) * self._resources)
+
+    def _forget(self) -> None:
+        """Forget the heirs that have gone, and which elders they had that have."""
+        self._given = {life: past for life, past in self._given.items() if life in self._rows}
+        self._lags = {life: lags for life, lags in self._lags.items() if life in self._rows}
+        pairs = self._elders.items()
+        self._elders = {life: elder for life, elder in pairs if life in self._rows and elder in self._rows}
 
     def _of(self, life: int) -> Past | None:
         row = self._rows.get(life)
@@ -109,27 +140,52 @@ class Heritage:
         self._newest = column
 
 
-def _filled_in(values: Floats, first: Integers, past: Past, column: int) -> Integers:
-    """Fill in ``values`` [resources, time] before ``first``; return the first column that is known now."""
+def _behind(values: Floats, first: Integers, elder: Floats, scale: Floats, before: Integers) -> Integers:
+    """Return [resources], by how many columns ``values`` [resources, time] run behind those of the living ``elder``.
+
+    A lag must explain them much better than the elder's load of that time, at its level or ``scale`` times it.
+    While a newcomer has few columns of its own, that is told from all of them; then what was told ``before`` stands.
+    """
+    lags, width = before.copy(), values.shape[1]
+    lived = width - first
+    for row in np.flatnonzero((lived >= _TELLING) & (lived <= min(_LATEST // 2, width - _LATEST))):
+        count = int(lived[row])
+        shifted = np.lib.stride_tricks.sliding_window_view(elder[row, width - count - _LATEST :], count)[::-1]
+        own = values[row, width - count :]
+        apart = np.abs(shifted - own).mean(axis=1)
+        without = min(apart[0], np.abs(scale[row] * shifted[0] - own).mean())
+        best = int(apart.argmin())
+        lags[row] = best if apart[best] < _CONVINCING * without else 0
+    return lags
+
+
+def _filled_in(values: Floats, first: Integers, past: Past, column: int, lags: Integers) -> Integers:
+    """Fill in ``values`` [resources, time] before ``first``, ``lags`` later than they were; return what is first now.
+
+    Where a lag leads back beyond what is known, the oldest value stands.
+    """
     before = past.values
     width, length = values.shape[1], before.shape[1]
-    at = np.arange(width) + length - width + column - past.newest
-    there = (at >= 0) & (at < length) & (np.arange(width) < first[:, None]) & (first < width)[:, None]
-    told = np.where(there, before[:, np.clip(at, 0, length - 1)], np.nan)
+    at = np.arange(width) + length - width + column - past.newest - lags[:, None]
+    there = (at >= -lags[:, None]) & (at < length) & (np.arange(width) < first[:, None]) & (first < width)[:, None]
+    told = np.where(there, np.take_along_axis(before, np.clip(at, 0, length - 1), axis=1), np.nan)
     known = ~np.isnan(told)
     if known.any():
-        scaled = told * _scale(values, first, past, column)[:, None]
-        values[known] = scaled[known]
+        values[known] = told[known]
     return np.where(known.any(axis=1), known.argmax(axis=1), first)
 
 
-def _scale(values: Floats, first: Integers, past: Past, column: int) -> Floats:
-    """Return [resources], the newcomer's first level over its elder's last; 1 where they hardly differ or are apart."""
+def _scale(values: Floats, first: Integers, past: Past, beside: Floats | None, column: int) -> Floats:
+    """Return [resources], the newcomer's first level over its elder's; 1 where they hardly differ or are apart.
+
+    The elder's is that of the same columns where it lives ``beside`` [resources, time] the newcomer, else its last.
+    """
     width, at = values.shape[1], np.arange(values.shape[1])
     own = np.clip(width - first, 1, _LEVEL)
     mine = (at >= first[:, None]) & (at < (first + own)[:, None])
     level = np.where(mine, values, 0.0).sum(axis=1) / own
-    before = past.fine[:, -_LEVEL:].mean(axis=1)
+    last = past.fine[:, -_LEVEL:].mean(axis=1)
+    before = last if beside is None else np.where(mine, beside, 0.0).sum(axis=1) / own
     near = column - width + 1 + first - past.newest <= _RECENT
     comparable = near & (level > 0) & (before > 0)
     ratio = np.log(np.where(comparable, level, 1.0) / np.where(comparable, before, 1.0))

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from exporter.forecast import forests, networks
 from exporter.forecast.demand import Demand, prepare
 from exporter.forecast.engine import Engine
+from exporter.forecast.exchange import NonsenseError
 from exporter.forecast.plan import Plan
 from exporter.forecast.recordings import Recording, lay_out
-from exporter.forecast.trainer import Answer, Trainer
+from exporter.forecast.trainer import Answer, Trainer, failed
 from exporter.forecast.work import FEWEST, history, install, models, request
 from exporter.history.windows import Floats, Integers
 from exporter.sources.files import RecordingError
@@ -23,7 +24,6 @@ _WARM_UP = 20_000
 _TRAINING_SECONDS = 240.0
 _PASSES_A_DAY = 4
 _PASSES_APART = 0.2
-"""Passes are this share of what was fed apart: the longer, the less one adds."""
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
     wanted = [set(columns.tolist()) for columns in at]
     taken: list[list[Floats]] = [[] for _ in at]
     begin, end = max(int(splits.min()) - _WARM_UP, 0), max(int(columns[-1]) for columns in at) + 1
-    with closing(_Teacher(engine)) as teacher:
+    with closing(Teacher(engine)) as teacher:
         for column in range(begin, end):
             teacher.turn(column - begin, _before(demand, column))
             rows = np.flatnonzero((splits == column) & (column - demand.first >= FEWEST))
@@ -118,11 +118,15 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
     return taken
 
 
-class _Teacher:
-    """Has network and trees learn as often as pays on a recording; each pass gets an hour, as it might live."""
+class Teacher:
+    """Has network and trees learn as often as pays on a recording; each pass gets an hour, as it might live.
 
-    def __init__(self, engine: Engine) -> None:
+    Passes are ``apart`` by this share of what was fed: the longer, the less one adds.
+    """
+
+    def __init__(self, engine: Engine, apart: float = _PASSES_APART) -> None:
         self._engine = engine
+        self._apart = apart
         self._trainer = Trainer(_TRAINING_SECONDS, time.monotonic)
         self._began = 0
 
@@ -132,13 +136,19 @@ class _Teacher:
         if self._trainer.busy and fed >= self._began + max(day // 24, 1):
             ended = self._trainer.wait()
             if isinstance(ended, Answer):
-                forests.install(self._engine, ended.arrays)
-                networks.install(self._engine, demand, ended.arrays)
-        if not self._trainer.busy and fed >= self._began + max(day / _PASSES_A_DAY, fed * _PASSES_APART):
+                self._adopt(ended, demand)
+        if not self._trainer.busy and fed >= self._began + max(day / _PASSES_A_DAY, fed * self._apart):
             self._began = fed
             pooled = forests.request(self._engine) | networks.request(self._engine, demand, fed)
             if pooled:
                 self._trainer.start(pooled | {"cpu_seconds": np.array(_TRAINING_SECONDS)})
+
+    def _adopt(self, answer: Answer, demand: Demand) -> None:
+        try:
+            forests.install(self._engine, answer.arrays)
+            networks.install(self._engine, demand, answer.arrays)
+        except NonsenseError as error:
+            failed("nonsense", answer.cpu_seconds, error=str(error))
 
     def close(self) -> None:
         """End the child, if one is at work."""
@@ -162,8 +172,12 @@ def _train(engine: Engine, demand: Demand, rows: Integers, column: int) -> None:
     trainer.start(request(engine, history(before, rows), rows, len(rows), _TRAINING_SECONDS))
     trained = trainer.wait()
     if isinstance(trained, Answer):
-        fitted, found = models(trained.arrays, len(rows))
-        install(engine, before, rows[fitted], found)
+        try:
+            fitted, found = models(trained.arrays, len(rows))
+        except NonsenseError as error:
+            failed("nonsense", trained.cpu_seconds, error=str(error))
+        else:
+            install(engine, before, rows[fitted], found)
 
 
 def _scale(demand: Demand, row: int, split: int, ahead: tuple[int, ...]) -> NDArray[np.float64]:

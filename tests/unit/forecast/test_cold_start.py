@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from exporter.config import ForecastConfig
+from exporter.forecast.demand import prepare
 from exporter.forecast.forecaster import Forecaster
+from exporter.forecast.heritage import Heritage
 from exporter.history.signals import RESOURCES
 from exporter.history.windows import Grid
 
@@ -111,3 +113,27 @@ def test_a_sibling_that_behaves_otherwise_does_not_mislead_for_long(grid_of: Cal
     forecaster.close()
     late = np.array([forecast.quantiles[1, CPU, :, 0] for forecast in said[40:]])
     assert np.abs(late - 0.5).mean() < 0.1
+
+
+def given_past(elder: np.ndarray, fresh: np.ndarray) -> np.ndarray:
+    """What a newcomer with the load ``fresh`` has for the twelve hours before its arrival."""
+    heritage = Heritage(len(RESOURCES), 4)
+    before = grid_at([(elder, 0)], [1], [7], ARRIVAL - 1)
+    heritage.fill_in(prepare(before), before.lives, ARRIVAL - 1)
+    heritage.give(3, 1, 7)
+    values = np.empty(0)
+    for now in range(ARRIVAL, ARRIVAL + FRESH):
+        grid = grid_at([(elder, 0), (fresh, ARRIVAL)], [1, 3], [7, 7], now)
+        values = heritage.fill_in(prepare(grid), grid.lives, now).values[len(RESOURCES) + CPU]
+    return values[-FRESH - DAY // 2 : -FRESH]
+
+
+@pytest.mark.parametrize("late", [3, 8])
+def test_a_replica_that_runs_behind_its_elder_has_its_past_as_much_later(late: int) -> None:
+    behind = np.roll(days(1), late)
+    assert given_past(days(1), behind) == pytest.approx(behind[ARRIVAL - DAY // 2 : ARRIVAL], rel=1e-5)
+
+
+def test_a_noisy_replica_that_runs_beside_its_elder_has_its_past_as_it_was() -> None:
+    noisy = days(1) * (1 + 0.05 * np.random.default_rng(5).normal(size=8 * DAY))
+    assert given_past(days(1), noisy) == pytest.approx(days(1)[ARRIVAL - DAY // 2 : ARRIVAL], rel=1e-5)
