@@ -15,6 +15,8 @@ from exporter.history.windows import Grid
 
 WIDTH = 48
 AHEAD = (1, 2, 5)
+GROWN = 4 * 2**20
+"""Bytes of the trees, which a training child may hand over at any moment, once."""
 COLUMNS = 100
 WHOLE = [RESOURCES.index("file_descriptors"), RESOURCES.index("threads")]
 MOST = float(np.finfo(np.float32).max)
@@ -286,5 +288,5 @@ def test_memory_is_bounded_while_containers_come_and_go() -> None:
         if number in (300, 600):
             held[number] = held_bytes(forecaster)
     forecaster.close()
-    assert held[600] <= 1.01 * held[300]
+    assert held[600] <= 1.01 * held[300] + GROWN
     assert held[600] < 40 * 2**20
