@@ -1,10 +1,9 @@
 import hashlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import pytest
-import structlog
 
 from exporter.config import Config
 from exporter.cycle import Cycle, Readings
@@ -144,9 +143,3 @@ def full_state(cadvisor: Callable[..., Samples], probe: Callable[..., Samples]) 
 @pytest.fixture
 def random() -> np.random.Generator:
     return np.random.default_rng(11)
-
-
-@pytest.fixture(autouse=True)
-def _plain_logs() -> Iterator[None]:
-    yield
-    structlog.reset_defaults()
