@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from exporter.forecast import calibration, learning, members, quantiles, recurrent, regression, selection, week
 from exporter.forecast.demand import Demand
-from exporter.forecast.features import FEATURES, common, features
+from exporter.forecast.features import FEATURES, Shared, common, features
 from exporter.forecast.learning import Due, Past
 from exporter.forecast.pending import Pending
 from exporter.forecast.plan import Plan
@@ -156,7 +156,7 @@ class Engine:
         judge_anew(state, rows[first_time], self.plan.ahead)
 
     def _forecast(self, state: State, past: Past) -> Floats:
-        current, shared = past.values[:, -1], common(past)
+        current, shared = past.values[:, -1], common(state, past, self.plan)
         floor, ceiling = members.within_reason(state, past)
         base = members.simple(state, past, self.plan, self.network)
         out = np.empty((len(current), len(self.plan.ahead), len(self.plan.levels)), np.float32)
@@ -177,7 +177,7 @@ class Engine:
     def _middle(self) -> list[int]:
         return [self.plan.levels.index(0.5)]
 
-    def _boost(self, shared: Floats, base: Floats, state: State, i: int, past: Past) -> Floats:
+    def _boost(self, shared: Shared, base: Floats, state: State, i: int, past: Past) -> Floats:
         """Return [series, levels] by the trees, NaN before there are any; keep some of what they are told."""
         told = features(shared, base, state, i, past, self.plan)
         unit, current = state.spread[:, i], past.values[:, -1]

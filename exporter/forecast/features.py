@@ -1,5 +1,7 @@
 """What the boosted trees are told of a series: how it stands to its recent past, to past days, and to the models."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from exporter.forecast import quantiles
@@ -27,8 +29,18 @@ _LARGEST_RATIO = 8.0
 _SMALLEST = 1e-20
 
 
-def common(past: Past) -> Floats:
-    """Return [features, series], those that all horizons share: the unit of the series."""
+@dataclass(frozen=True)
+class Shared:
+    """What all horizons share, in the unit of the series."""
+
+    columns: Floats
+    """[features, series]"""
+    days: Floats
+    """[DAYS, series], what was at this time on past days"""
+
+
+def common(state: State, past: Past, plan: Plan) -> Shared:
+    """Return what the features of all horizons at the last column of ``past`` have in common."""
     values, now = past.values, past.newest
     current = values[:, -1]
     steps = np.abs(np.diff(values[:, max(now - max(_ROUGHNESS), 0) :], axis=1))
@@ -37,19 +49,19 @@ def common(past: Past) -> Floats:
     columns += [values[:, max(now - size + 1, 0) :].max(axis=1) - current for size in _EXTREMES]
     columns += [current - values[:, max(now - size + 1, 0) :].min(axis=1) for size in _EXTREMES]
     columns += [steps[:, -size:].mean(axis=1) if steps.size else 0.0 * current for size in _ROUGHNESS]
-    return np.stack(columns)
+    return Shared(np.stack(columns), past_days(state, past.column, past.column, plan))
 
 
-def features(shared: Floats, members: Floats, state: State, i: int, past: Past, plan: Plan) -> Floats:
+def features(shared: Shared, members: Floats, state: State, i: int, past: Past, plan: Plan) -> Floats:
     """Return [series, features] for horizon ``i``, each within ±127, or MISSING where not known.
 
     ``shared`` is what ``common`` gave, ``members`` [series, models] what the models forecast.
     """
     ahead, current = plan.ahead[i], past.values[:, -1]
     then = past_days(state, past.column + ahead, past.column, plan)
-    change = then - past_days(state, past.column, past.column, plan)
+    change = then - shared.days
     level = then - current
-    columns = [*shared, level[0], change[0], level[-1], change[-1], middle(change), middle(level)]
+    columns = [*shared.columns, level[0], change[0], level[-1], change[-1], middle(change), middle(level)]
     columns += [_moved(past, ahead, ahead), _moved(past, ahead, 4 * ahead), *(members.T - current)]
     columns += [np.fmax.reduce(change), np.fmin.reduce(change), state.usual[:, i]]
     columns += [*_near(level, state, past, ahead, plan), *_hourly(past, ahead, plan)]
@@ -58,14 +70,14 @@ def features(shared: Floats, members: Floats, state: State, i: int, past: Past, 
     scaled = np.asarray(np.stack(columns, axis=1) / unit[:, None], np.float32)
     ratios = [_ratio(state.losses[:, i, m], state.losses[:, i, 0]) for m in range(1, len(BASE))]
     ratios += [_ratio(unit, np.abs(current)), _ratio(state.size[:, i], unit)]
-    told = np.concatenate([_squashed(scaled, _OUTLIER), np.stack(ratios, axis=1) * _LARGEST / _LARGEST_RATIO], axis=1)
+    told = np.concatenate([_squashed(scaled), np.stack(ratios, axis=1) * _LARGEST / _LARGEST_RATIO], axis=1)
     return np.asarray(np.nan_to_num(told, nan=MISSING), np.float32)
 
 
-def _squashed(scaled: Floats, outlier: float) -> Floats:
-    """Return ``scaled``, cut at ``outlier``, within ±_LARGEST: fine about zero, coarse far from it."""
-    cut = np.arcsinh(np.clip(scaled, -outlier, outlier))
-    return np.asarray(cut * (_LARGEST / np.arcsinh(outlier)))
+def _squashed(scaled: Floats) -> Floats:
+    """Return ``scaled`` within ±_LARGEST: fine about zero, coarse far from it."""
+    cut = np.arcsinh(np.clip(scaled, -_OUTLIER, _OUTLIER))
+    return np.asarray(cut * (_LARGEST / np.arcsinh(_OUTLIER)))
 
 
 def _near(level: Floats, state: State, past: Past, ahead: int, plan: Plan) -> tuple[Floats, Floats]:
