@@ -1,6 +1,7 @@
 import sys
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,7 @@ from exporter.history.windows import Grid
 STEP = 60.0
 AHEAD = (5, 15)
 SERIES = 4
+LEARNED = 400
 CHANGE = 420
 COLUMNS = 740
 INTERVAL = 3 * 3600.0
@@ -62,9 +64,11 @@ def until(demand: Demand, now: int) -> Demand:
 
 @dataclass
 class Played:
-    errors: np.ndarray
-    """[time], of the medians, over all series and horizons"""
+    engine: Engine
     training: Training
+    trainer: Trainer
+    errors: list[float] = field(default_factory=list)
+    """[time], of the medians, over all series and horizons"""
     retrained: list[int] = field(default_factory=list)
     """Columns at which a pass out of turn began."""
 
@@ -72,36 +76,47 @@ class Played:
         passes = self.training.health().passes
         return passes["drift"] + passes["reclaim"]
 
+    def play(self, values: np.ndarray, trained: bool = True) -> None:
+        """Go on through ``values``, column by column; each child is waited for, so that a pass takes no column."""
+        demand = prepare(grid(values, values.shape[1]))
+        for now in range(len(self.errors), values.shape[1]):
+            due, early = self.engine.step(demand, now, now).due, self.early()
+            self.errors.append(float(np.abs(due - values[:, now, None]).mean()))
+            if trained:
+                self.training.observe(due, demand, now)
+                self.training.turn(grid(values, now + 1), until(demand, now))
+                if self.trainer._running is not None:
+                    self.trainer._running.process.wait(60)
+            if self.early() > early:
+                self.retrained.append(now)
+
+    def mean(self, start: int | None, stop: int | None) -> float:
+        return float(np.mean(self.errors[start:stop]))
+
+
+def begin() -> Played:
+    engine, every = Engine(Plan(AHEAD, (0.5, 0.9), 1, 1440, 1441, 10)), np.full(SERIES, -1)
+    engine.arrange(every)
+    trainer = Trainer(60.0, time.monotonic)
+    training = Training(ForecastConfig(retrain_interval=INTERVAL), engine, time.monotonic, trainer)
+    training.arrange(every)
+    return Played(engine, training, trainer)
+
+
+@pytest.fixture(scope="module")
+def _habit() -> Iterator[Played]:
+    played = begin()
+    played.play(changed(rhythm(24), rhythm(24))[:, :LEARNED])
+    yield played
+    played.training.close()
+
 
 @pytest.fixture
-def play() -> Iterator[Callable[..., Played]]:
-    trainings: list[Training] = []
-
-    def run(values: np.ndarray, trained: bool) -> Played:
-        """Feed ``values`` column by column; each child is waited for, so that a pass takes no column."""
-        demand, every = prepare(grid(values, values.shape[1])), np.full(len(values), -1)
-        engine = Engine(Plan(AHEAD, (0.5, 0.9), 1, 1440, 1441, 10))
-        engine.arrange(every)
-        trainer = Trainer(60.0, time.monotonic)
-        training = Training(ForecastConfig(retrain_interval=INTERVAL), engine, time.monotonic, trainer)
-        training.arrange(every)
-        trainings.append(training)
-        played = Played(np.zeros(values.shape[1]), training)
-        for now in range(values.shape[1]):
-            due, early = engine.step(demand, now, now).due, played.early()
-            played.errors[now] = np.abs(due - values[:, now, None]).mean()
-            if trained:
-                training.observe(due, demand, now)
-                training.turn(grid(values, now + 1), until(demand, now))
-                if trainer._running is not None:
-                    trainer._running.process.wait(60)
-            if played.early() > early:
-                played.retrained.append(now)
-        return played
-
-    yield run
-    for training in trainings:
-        training.close()
+def habit(_habit: Played) -> Iterator[Played]:
+    """What has learned the habit for two passes: the same for all tests, and each goes on with its own copy."""
+    played = deepcopy(_habit)
+    yield played
+    played.training.close()
 
 
 def rhythm(period: float) -> np.ndarray:
@@ -113,32 +128,28 @@ def changed(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     return np.where(np.arange(COLUMNS) < CHANGE, before, after) + noise
 
 
-def test_a_new_rhythm_is_forecast_well_again_within_two_retrainings_and_not_without(
-    play: Callable[..., Played],
-) -> None:
-    values = changed(rhythm(24), rhythm(37))
-    with_training, without = play(values, True), play(values, False)
-    before = without.errors[CHANGE - 100 : CHANGE].mean()
-    assert with_training.errors[CHANGE : CHANGE + 30].mean() > 8 * before
-    assert 1 <= len([at for at in with_training.retrained if at >= CHANGE]) <= 2
-    assert with_training.errors[-80:].mean() < 2 * before
-    assert without.errors[-80:].mean() > 3 * before
+def test_a_new_rhythm_is_forecast_well_again_within_two_retrainings_and_not_without(habit: Played) -> None:
+    values, without = changed(rhythm(24), rhythm(37)), begin()
+    habit.play(values)
+    without.play(values, trained=False)
+    before = without.mean(CHANGE - 100, CHANGE)
+    assert habit.mean(CHANGE, CHANGE + 30) > 8 * before
+    assert 1 <= len([at for at in habit.retrained if at >= CHANGE]) <= 2
+    assert habit.mean(-80, None) < 2 * before
+    assert without.mean(-80, None) > 3 * before
 
 
 def test_use_that_falls_far_under_the_forecast_brings_training_forward_and_is_forecast_well_again(
-    play: Callable[..., Played],
+    habit: Played,
 ) -> None:
-    values = changed(rhythm(24), np.full_like(rhythm(24), 10.0))
-    played = play(values, True)
-    before = played.errors[CHANGE - 100 : CHANGE].mean()
-    assert played.training.health().passes["drift"] + played.training.health().passes["reclaim"] >= 1
-    assert played.training.health().changed["reclaim"] >= 1
-    assert played.errors[-100:].mean() < 1.5 * before
+    habit.play(changed(rhythm(24), np.full_like(rhythm(24), 10.0)))
+    assert habit.early() >= 1
+    assert habit.training.health().changed["reclaim"] >= 1
+    assert habit.mean(-100, None) < 1.5 * habit.mean(CHANGE - 100, CHANGE)
 
 
-def test_a_habit_that_stays_is_trained_on_schedule_alone(play: Callable[..., Played]) -> None:
-    played = play(changed(rhythm(24), rhythm(24))[:, :400], True)
-    health = played.training.health()
+def test_a_habit_that_stays_is_trained_on_schedule_alone(habit: Played) -> None:
+    health = habit.training.health()
     assert health.passes == {"schedule": 2, "drift": 0, "reclaim": 0}
     assert health.changed == {"drift": 0, "reclaim": 0}
     assert sum(health.failures.values()) == 0
