@@ -192,5 +192,5 @@ class Engine:
         last, blend = (
             np.stack([state.losses[:, i, m], state.standing[:, i, k]], axis=1) for k, m in enumerate(STANDING)
         )
-        state.guarded[:, i] = selection.guard(state.guarded[:, i], blend, last)
-        return np.where(state.guarded[:, i] | (state.run >= _CONSTANT_RUN), current, blended)
+        followed = np.where(state.run >= _CONSTANT_RUN, 0.0, selection.faith(blend, last))
+        return np.asarray(current + followed * (blended - current), np.float32)

@@ -15,7 +15,7 @@ _USUAL_MEMORY = 2880
 _STANDING_MEMORY = 720
 _UPPER_MEMORY = 720
 _SPIKE = 10.0
-"""Times the last value's loss."""
+"""Times the last value's loss, or the usual change: what is more counts for this much."""
 _YOUNG = 30
 """Errors before which every one counts in full."""
 _NUDGE = 0.05
@@ -90,7 +90,7 @@ def learn(state: State, i: int, past: Past, due: Due, plan: Plan) -> None:
     origin = past.newest - ahead
     heard = ~np.isnan(past.low) & (past.first <= origin)
     change = np.where(heard, past.values[:, -1] - past.values[:, origin], np.nan)
-    size = np.abs(change)
+    size = np.minimum(np.abs(change), _most_moved(state, i))
     state.usual[:, i] = selection.decayed(state.usual[:, i], size, state.changes[:, i], _USUAL_MEMORY)
     state.spread[:, i] = selection.decayed(state.spread[:, i], size, state.changes[:, i], _SPREAD_MEMORY)
     state.changes[:, i] += heard
@@ -119,6 +119,12 @@ def calibrate(state: State, i: int, past: Past, due: Due, plan: Plan) -> None:
     state.size[:, i] = selection.decayed(state.size[:, i], np.abs(served), state.filled[:, i], _SIZE_MEMORY)
     stride = max(plan.window // RING, 1)
     calibration.remember(state.errors[:, i], state.filled[:, i], scaled, stride, past.column)
+
+
+def _most_moved(state: State, i: int) -> Floats:
+    """Return [series], what one change counts for at most: a spike must not set the scale of what comes after it."""
+    usual = _SPIKE * np.fmax(state.spread[:, i], state.usual[:, i])
+    return np.where((state.changes[:, i] < _YOUNG) | (usual == 0), np.inf, usual).astype(np.float32)
 
 
 def _most_lost(state: State, i: int) -> Floats:

@@ -14,11 +14,11 @@ Bytes = NDArray[np.int8]
 
 CAPACITY = 50_000
 """Samples of one horizon."""
-_DAYS = 12
+_DAYS = 8
 """What is kept is this old on average where there are many series."""
 _EAGER = 64
 """Series that are taken of each column until there are samples enough."""
-_OUTLIER = 20.0
+_OUTLIER = 1000.0
 """Changes over the usual one are cut here."""
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from exporter.history.windows import Bools, Floats, Integers
+from exporter.history.windows import Floats, Integers
 
 _SHARPNESS = 12.0
 """A model that loses a tenth more than the best gets exp(-1.2) of its weight."""
@@ -11,8 +11,8 @@ _SIMPLE_BONUS = 0.02
 _SMALLEST = 1e-20
 _FEWEST = 5
 """Errors a model must have shown before it counts."""
-_ENTER, _LEAVE = np.array([1.02, 1.0], np.float32), np.float32(0.99)
-"""The blend hands over to last value above the one ratio of losses, and takes over again under the other."""
+_CONVINCING = 0.1
+"""Share of last value's loss that the blend must save to be followed in full."""
 
 
 def decayed(mean: Floats, sample: Floats, count: Integers, memory: int) -> Floats:
@@ -49,11 +49,11 @@ def weights(losses: Floats, sharpness: float) -> Floats:
     return np.asarray(raw / raw.sum(axis=-1, keepdims=True), np.float32)
 
 
-def guard(guarded: Bools, blended: Floats, last: Floats) -> Bools:
-    """Return [series] where last value serves instead of the blend, given the losses of both; with hysteresis.
+def faith(blended: Floats, last: Floats) -> Floats:
+    """Return [series], how far the blend is followed away from last value, given the losses of both: 0 to 1.
 
-    Losses are [series, memories]: the blend must do better over each of them.
+    Losses are [series, memories]: the blend must have saved something over each of them.
     """
-    with np.errstate(invalid="ignore"):
-        better, worse = (blended < _LEAVE * last).all(axis=1), (blended > _ENTER * last).any(axis=1)
-    return np.where(guarded, ~better, worse)
+    known = np.isfinite(blended) & (last > 0)
+    saved = np.where(known, 1.0 - np.where(known, blended, 0.0) / np.where(known, last, 1.0), 0.0)
+    return np.asarray(np.clip(saved.min(axis=1) / _CONVINCING, 0.0, 1.0), np.float32)

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from exporter.forecast import arima, recurrent
 from exporter.forecast.regression import FEATURES
-from exporter.history.windows import Bools, Floats, Halves, Integers
+from exporter.history.windows import Floats, Halves, Integers
 
 MEMBERS = ("last", "season", "yesterday", "regression", "arima", "recurrent", "boosted")
 """Models, in the order of their columns; the simplest first, the one that hears of the others last."""
@@ -68,8 +68,6 @@ class State:
     """[containers, resources, horizons, levels]"""
     measured: Integers
     """[containers, resources, horizons], own forecasts that met their sample."""
-    guarded: Bools
-    """[containers, resources, horizons], the blend lost to last value, which serves."""
     run: Integers
     """[containers, resources], columns since the value last changed."""
     lowest: Floats
@@ -111,7 +109,6 @@ def empty(containers: int, resources: int, horizons: int, levels: int, slots: in
         slot_columns=np.zeros(shape[:2], np.int64),
         coverage=np.full((*shape, levels), np.nan, np.float32),
         measured=np.zeros(shape, np.int64),
-        guarded=np.zeros(shape, np.bool_),
         run=np.zeros(shape[:2], np.int64),
         lowest=np.full(shape[:2], np.inf, np.float32),
         level=np.full(shape[:2], np.nan, np.float32),
@@ -129,7 +126,6 @@ def judge_anew(state: State, rows: Integers, ahead: tuple[int, ...]) -> None:
     state.heard[rows] = 0
     state.heard[rows, :, len(MEMBERS) :] = -owed[:, None]
     state.measured[rows] = -owed
-    state.guarded[rows] = False
 
 
 def gather(state: State, rows: Integers) -> State:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.history.windows import Floats
+from exporter.history.windows import Bools, Floats
 from exporter.persist.arrays import Arrays, MismatchError, fitting
 
 Numbers = NDArray[np.int32]
@@ -18,6 +18,8 @@ DEPTH = 6
 NODES = 2**DEPTH - 1
 _CHUNK = 1 << 17
 """Series × trees that are walked together, so that they stay in the processor's cache."""
+_LARGEST = 12.0
+"""Of what is stretched: a change of eighty thousand times the usual one."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Forest:
     """[levels, trees, NODES + 1]"""
     base: Floats
     """[levels], what the trees add to"""
+    stretched: Bools
+    """[levels], the sum is the inverse hyperbolic sine of what is said"""
 
     def predict(self, inputs: Floats) -> Floats:
         """Return [series, levels] for ``inputs`` [series, features], which hold no NaN."""
@@ -53,7 +57,8 @@ class Forest:
             node += 1
             node += right
         leaves = self.leaf.reshape(-1).take(node - NODES + root + root // NODES)
-        return np.asarray(self.base + leaves.reshape(len(inputs), levels, trees).sum(axis=2), np.float32)
+        summed = self.base + leaves.reshape(len(inputs), levels, trees).sum(axis=2)
+        return np.asarray(np.where(self.stretched, np.sinh(np.clip(summed, -_LARGEST, _LARGEST)), summed), np.float32)
 
 
 def restored(arrays: Arrays, levels: int, features: int) -> Forest | None:
@@ -66,6 +71,7 @@ def restored(arrays: Arrays, levels: int, features: int) -> Forest | None:
         np.empty((levels, trees, NODES), np.float32),
         np.empty((levels, trees, NODES + 1), np.float32),
         np.empty(levels, np.float32),
+        np.empty(levels, np.bool_),
     )
     forest = Forest(**{name: fitting(arrays, name, array) for name, array in vars(like).items()})
     if not ((forest.feature >= 0) & (forest.feature < features)).all() or np.isnan(forest.threshold).any():

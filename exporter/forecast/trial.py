@@ -104,10 +104,11 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
     wanted = [set(columns.tolist()) for columns in at]
     taken: list[list[Floats]] = [[] for _ in at]
     begin, end = max(int(splits.min()) - _WARM_UP, 0), max(int(columns[-1]) for columns in at) + 1
+    fits = _fits(splits, max(engine.plan.day // 24, 1))
     with closing(Teacher(engine)) as teacher:
         for column in range(begin, end):
             teacher.turn(column - begin, _before(demand, column))
-            rows = np.flatnonzero((splits == column) & (column - demand.first >= FEWEST))
+            rows = np.array([row for row in fits.get(column, ()) if column - demand.first[row] >= FEWEST], np.int64)
             if rows.size:
                 _train(engine, demand, rows, column)
             outlook = engine.step(demand, column, column)
@@ -116,6 +117,17 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
                     taken[row].append(outlook.quantiles[row].copy())
             progress((column + 1 - begin) / (end - begin))
     return taken
+
+
+def _fits(splits: Integers, hour: int) -> dict[int, list[int]]:
+    """Return the rows to fit at each column: ``splits`` within an ``hour`` share a pass, at the first."""
+    fits: dict[int, list[int]] = {}
+    begun = -hour
+    for row in np.argsort(splits, kind="stable").tolist():
+        if splits[row] >= begun + hour:
+            begun = int(splits[row])
+        fits.setdefault(begun, []).append(row)
+    return fits
 
 
 class Teacher:

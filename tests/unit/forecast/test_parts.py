@@ -66,21 +66,26 @@ def test_a_model_without_a_forecast_counts_for_nothing() -> None:
     assert selection.blend(members, np.array([[1.0, 0.1]], np.float32), np.full((1, 2), 50))[0] == 1
 
 
-def guarded(before: bool, lately: float, for_long: float) -> bool:
-    lost, one = np.array([[lately, for_long]], np.float32), np.ones((1, 2), np.float32)
-    return bool(selection.guard(np.array([before]), lost, one)[0])
+def followed(lately: float, for_long: float, last: float = 1.0) -> float:
+    lost = np.array([[lately, for_long]], np.float32)
+    return float(selection.faith(lost, np.full((1, 2), last, np.float32))[0])
 
 
-def test_the_guard_does_not_flap_between_its_two_thresholds() -> None:
-    assert not guarded(False, 1.01, 1.0)
-    assert guarded(True, 1.01, 1.0)
-    assert guarded(False, 1.1, 0.9)
-    assert not guarded(True, 0.9, 0.9)
+def test_a_blend_is_followed_as_far_as_it_convinces_both_lately_and_for_long() -> None:
+    assert followed(0.8, 0.8) == 1
+    assert followed(0.95, 0.8) == pytest.approx(0.5, abs=0.01)
+    assert followed(0.8, 0.95) == pytest.approx(0.5, abs=0.01)
+    assert followed(1.0, 0.5) == followed(0.5, 1.2) == 0
 
 
-def test_a_blend_that_lost_for_long_must_do_better_for_long() -> None:
-    assert guarded(False, 0.8, 1.05)
-    assert guarded(True, 0.8, 1.0)
+def test_a_blend_of_which_nothing_is_known_yet_is_not_followed() -> None:
+    assert (
+        followed(np.nan, np.nan)
+        == followed(np.nan, 0.5)
+        == followed(0.5, 0.5, last=np.nan)
+        == followed(0, 0, last=0)
+        == 0
+    )
 
 
 def test_empirical_quantiles_take_the_finite_sample_rank() -> None:
