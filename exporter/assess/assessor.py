@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.assess import burst, flood, interference, leak
+from exporter.assess import burst, flood, interference
 from exporter.assess.anomaly import Anomalies
 from exporter.assess.behaviour import Behaviour
 from exporter.assess.explain import Findings, reasons
+from exporter.assess.leaks import Leaks
 from exporter.assess.robust import Numbers
 from exporter.assess.scores import Scores
 from exporter.assess.security import Security
@@ -24,7 +25,7 @@ class Assessor:
     """Makes scores from each cycle's window.
 
     Trends are computed afresh from the window, so that a restart with a filled history scores at once; only what
-    outlives the window is remembered: what workloads call, and evidence that fades over minutes.
+    outlives the window is remembered: what workloads call, memory over two days, evidence that fades over minutes.
     """
 
     def __init__(self, config: AssessConfig) -> None:
@@ -32,6 +33,7 @@ class Assessor:
         self._behaviour = Behaviour(config.learn)
         self._security = Security()
         self._anomalies = Anomalies(config.learn)
+        self._leaks = Leaks()
         self._last: float | None = None
 
     def export(self) -> dict[str, NDArray[Any]]:
@@ -43,8 +45,13 @@ class Assessor:
         for name, part in self._parts().items():
             part.restore(within(name, arrays))
 
-    def _parts(self) -> dict[str, Behaviour | Security | Anomalies]:
-        return {"behaviour": self._behaviour, "security": self._security, "anomalies": self._anomalies}
+    def _parts(self) -> dict[str, Behaviour | Security | Anomalies | Leaks]:
+        return {
+            "behaviour": self._behaviour,
+            "security": self._security,
+            "anomalies": self._anomalies,
+            "leaks": self._leaks,
+        }
 
     def assess(self, window: Window) -> Scores:
         """Return the scores of now; each call also learns from the time since the one before."""
@@ -53,7 +60,7 @@ class Assessor:
         risk, parts = self._security.assess(window, conduct, elapsed)
         findings = Findings(
             burst=burst.find(window),
-            leak=leak.find(window),
+            leak=self._leaks.find(window),
             flood=flood.find(window),
             interference=interference.find(window),
             anomaly=self._anomalies.assess(window, conduct.departure),

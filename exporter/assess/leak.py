@@ -1,4 +1,4 @@
-"""Memory leaks: growth that is steady, new, and does not flatten before it hurts."""
+"""Fast memory leaks: growth within an hour that is steady, new, and does not flatten before it hurts."""
 
 from dataclasses import dataclass
 
@@ -14,12 +14,12 @@ LEAST_SAMPLES = 24
 """Three samples a block, the fewest that give a median."""
 LEAST_SECONDS = 46.0
 """Shortest stretch believed; most programs have loaded by then."""
-MOST_SECONDS = 1200.0
-"""Longest stretch asked for, however slow the growth."""
-EVIDENCE = 6.0
-"""Growth must have lasted a sixth of the time it still needs, so haste is kept for where haste is needed."""
-HORIZON = (6 * 3600.0, 3 * 3600.0)
-"""Exhaustion beyond six hours is not judged from an hour's window (a daily wave looks the same); within three fully."""
+LONGEST = 3600.0
+"""What lasts longer is judged as slow growth."""
+EVIDENCE = 2.0
+"""Growth must have lasted half of the time it still needs; then it is called a third of the way to its end."""
+HORIZON = (2 * 3600.0, 3600.0)
+"""Exhaustion beyond two hours is not judged from an hour's window (a daily wave looks the same); within one fully."""
 WARM_UP = 10.0
 MEBIBYTE = 2.0**20
 SAMPLES_PER_BLOCK = 24
@@ -45,7 +45,7 @@ def find(window: Window) -> Leak:
     A stretch that starts before the growth sees it bend upwards, a shorter one sees it straight; so trying lengths
     that grow by half finds the change point to within that factor. The weakest of the conditions is the score.
     """
-    memory = window.signals[:, COLUMN["memory"], :]
+    memory = window.signals[:, COLUMN["memory"], -columns(LONGEST, window.step) :]
     memory = hide_youth(memory, window.started, window.end, window.step, WARM_UP)
     highest = np.maximum.accumulate(np.where(np.isfinite(memory), memory, -np.inf), axis=1)
     rows = len(memory)
@@ -92,9 +92,9 @@ def _judge(memory: Numbers, before: Numbers, limit: Numbers, step: float) -> tup
         ramp(bend - doubt, 1.8, 1.35),
         ramp(_largest_jump(levels), 0.6, 0.4),
         _novelty(level, before, growth, limit),
-        _size(growth, limit),
+        size(growth, limit),
         ramp(left, *HORIZON),
-        ramp(memory.shape[1] * step / np.clip(left / EVIDENCE, LEAST_SECONDS, MOST_SECONDS), 0.6, 1.0),
+        ramp(memory.shape[1] * step / np.clip(left / EVIDENCE, LEAST_SECONDS, LONGEST), 0.6, 1.0),
     )
     # A drop shows in the last samples long before it moves the last block's median.
     lasting = median(memory[:, -3:]) >= levels[:, -2] - 2 * noise
@@ -154,6 +154,7 @@ def _novelty(level: Numbers, before: Numbers, growth: Numbers, limit: Numbers) -
         return np.where((before >= 0.95 * limit) | np.isneginf(before), 1.0, passed)
 
 
-def _size(growth: Numbers, limit: Numbers) -> Numbers:
+def size(growth: Numbers, limit: Numbers) -> Numbers:
+    """Return 0–1, how far ``growth`` in bytes is worth a word."""
     limited = np.minimum(ramp(growth / limit, 0.01, 0.03), ramp(growth, MEBIBYTE / 2, MEBIBYTE))
     return np.where(np.isfinite(limit), limited, ramp(growth, 8 * MEBIBYTE, 16 * MEBIBYTE))
