@@ -1,15 +1,17 @@
-"""Anomaly: how far several signals at once are from their own past."""
+"""Anomaly: how rare what a container does is, by its workload's habits, or by its past hour until it has any."""
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.assess.robust import Numbers, columns, median, quantiles, ramp, spread, thin
+from exporter.assess import pressed
+from exporter.assess.rhythm import Rhythms, Strange
+from exporter.assess.robust import Numbers, columns, mean, median, quantiles, ramp, spread, thin
 from exporter.assess.slots import Slots, fitted
 from exporter.history.signals import COLUMN
-from exporter.history.windows import Window
+from exporter.history.windows import Bools, Integers, Window
 from exporter.persist.arrays import Arrays, fitting, under, within
 
 FLOORS = {
@@ -35,6 +37,12 @@ MOST_COLUMNS = 240
 PARTS = (0.65, 0.6, 0.5)
 """Weight of the strangest signals: one alone is no alarm, two are."""
 MOST_WORKLOADS = 2048
+MINUTE = 60.0
+"""Habits are learned and judged a minute at a time, or a cycle where that is longer."""
+LEARN, ENOUGH = 14 * 86_400.0, 86_400.0
+"""Seconds for which habits are learned at full pace, and after which they judge."""
+AT_ALARM = 0.2
+"""1 less the ratio of what happens once a container-month."""
 BEYOND = (3.0, 8.0)
 """Spreads outside the usual band: where suspicion starts, and where it is complete."""
 
@@ -53,23 +61,66 @@ class Anomaly:
     """[containers, FLOORS], the median of the past."""
 
 
+@dataclass(frozen=True)
+class _Judgement:
+    """What habits said last, a row per life in ``lives``."""
+
+    lives: Integers
+    ratio: Numbers
+    mature: Bools
+    offset: Numbers
+
+    @classmethod
+    def none(cls, lives: Integers) -> Self:
+        """Return what is said of containers that nobody has judged yet."""
+        count = len(lives)
+        return cls(lives, np.zeros(count), np.zeros(count, dtype=np.bool_), np.zeros((count, len(FLOORS))))
+
+    @classmethod
+    def of(cls, lives: Integers, strange: Strange) -> Self:
+        """Return the published meaning of ``strange``."""
+        return cls(lives, ratio(strange.rate), strange.seen >= ENOUGH, strange.offset)
+
+    def at(self, lives: Integers) -> "_Judgement":
+        """Return the rows of ``lives``."""
+        if np.array_equal(lives, self.lives):
+            return self
+        result = self.none(lives)
+        _, mine, theirs = np.intersect1d(lives, self.lives, return_indices=True)
+        for name in ("ratio", "mature", "offset"):
+            getattr(result, name)[mine] = getattr(self, name)[theirs]
+        return result
+
+
+def ratio(rate: Numbers) -> Numbers:
+    """Return 0 to 1 for what is expected ``rate`` times a container-month: .8 for once, .87 for once in ten months.
+
+    A threshold t thus stands for ((1 - t) / .2)^5 alarms a container-month.
+    """
+    return np.clip(1 - AT_ALARM * np.minimum(rate, 1e6) ** 0.2, 0.0, 1.0)
+
+
 @dataclass
 class Anomalies:
-    """Judges containers by their own past hour, and fresh ones by what was usual for their workload."""
+    """Judges by habits; before there are any by the past hour, and fresh containers by that of their workload."""
 
     learn: float
     """Seconds of past needed where that is less than LEAST_PAST."""
     _slots: Slots = field(default_factory=lambda: Slots(MOST_WORKLOADS))
+    _rhythms: Rhythms = field(default_factory=lambda: Rhythms(np.array(list(FLOORS.values())), LEARN))
+    _minute: float = -1.0
+    _last: _Judgement = field(default_factory=lambda: _Judgement.none(np.zeros(0, dtype=np.int64)))
     _bands: Numbers = field(default_factory=lambda: np.zeros((64, 4 * len(FLOORS)), dtype=np.float32))
 
     def export(self) -> dict[str, NDArray[Any]]:
         """Return what is to be saved."""
-        return under("slots", self._slots.export()) | {"bands": self._bands}
+        return under("slots", self._slots.export()) | under("rhythms", self._rhythms.export()) | {"bands": self._bands}
 
     def restore(self, arrays: Arrays) -> None:
         """Take back what was saved; raise MismatchError."""
         self._bands = fitting(arrays, "bands", self._bands, len(arrays.get("bands", ())))
         self._slots.restore(within("slots", arrays), len(self._bands))
+        self._rhythms.restore(within("rhythms", arrays))
 
     def assess(self, window: Window, departure: Numbers) -> Anomaly:
         """Return the anomaly per container; ``departure`` is that of the mix of calls, 0–1."""
@@ -78,9 +129,24 @@ class Anomalies:
         low, high, usual, scale = self._remembered(window, _band(signals, window.step, self.learn))
         with np.errstate(invalid="ignore"):
             distance = np.maximum(now - high, low - now) / scale
-        strength = np.column_stack([ramp(distance, *BEYOND), departure])
+        habit = self._judged(window, signals)
+        far = np.where(habit.mature[:, None], np.abs(habit.offset), distance)
+        strength = np.column_stack([ramp(far, *BEYOND), departure])
         strongest = -np.sort(-strength, axis=1)[:, : len(PARTS)]
-        return Anomaly(1 - np.prod(1 - np.array(PARTS) * strongest, axis=1), strength, now, usual)
+        several = 1 - np.prod(1 - np.array(PARTS) * strongest, axis=1)
+        score = np.where(habit.mature, habit.ratio, several)
+        used = np.where(habit.mature, ramp(habit.offset[:, 0], 1.0, 3.0), 1.0)
+        return Anomaly(np.maximum(score, np.minimum(pressed.find(window), used)), strength, now, usual)
+
+    def _judged(self, window: Window, signals: Numbers) -> "_Judgement":
+        """Return what habits say of the last whole minute."""
+        step = max(MINUTE, window.step)
+        if window.end // step != self._minute:
+            self._minute = window.end // step
+            values = mean(signals[:, :, -columns(step, window.step) :])
+            strange = self._rhythms.observe(window.workloads, window.lives, values, window.end, step)
+            self._last = _Judgement.of(window.lives, strange)
+        return self._last.at(window.lives)
 
     def _remembered(self, window: Window, band: Numbers) -> tuple[Numbers, Numbers, Numbers, Numbers]:
         """Store what containers with a past know, and lend it to siblings without one."""
