@@ -104,11 +104,24 @@ class ThresholdsConfig(_Section):
     """cpp_security_risk_ratio."""
 
 
+class AlarmsConfig(_Section):
+    """How often a container may raise an alarm on an ordinary day's work: scores of calls are calibrated to it."""
+
+    anomaly: float = Field(default=90.0, gt=0)
+    """Steps a container-month at which cpp_anomaly_ratio passes .8 because of calls: evidence, not yet a page."""
+    security_risk: float = Field(default=5.0, gt=0)
+    """The same of cpp_security_risk_ratio, because of an ordinary call that was never made before."""
+
+
 class AssessConfig(_Section):
     """How scores are made."""
 
     learn: Duration = 1800.0
     """How long a workload's behaviour is learned before its profile counts as finished."""
+    hold: Duration = 180.0
+    """How long evidence of a security risk counts in full after it was seen."""
+    alarms_per_container_month: AlarmsConfig = AlarmsConfig()
+    """False alarms that are allowed for."""
     thresholds: ThresholdsConfig = ThresholdsConfig()
     """Where a score becomes an alarm."""
 

@@ -49,13 +49,18 @@ def run_replay(config: Config, recording: Path, output: Path, step: float, learn
 
 
 def _config(config: Config, step: float, learn: float) -> Config:
-    """Return ``config`` at the recording's step, with as many columns of past as a live exporter has."""
+    """Return ``config`` at the recording's step, with as many columns of past as a live exporter has.
+
+    A step stands for a cycle: alarms are as improbable a step as they are a cycle, and each row tells of its own step.
+    """
     coarse = max(step, config.forecast.step)
+    given = config.assess.alarms_per_container_month
+    alarms = given.model_copy(update={key: value * config.interval / step for key, value in given})
     changed = {
         "interval": step,
         "history": config.history.model_copy(update={"window": _COLUMNS * step, "forecast_window": 2 * coarse}),
         "forecast": config.forecast.model_copy(update={"step": coarse}),
-        "assess": config.assess.model_copy(update={"learn": learn}),
+        "assess": config.assess.model_copy(update={"learn": learn, "hold": 0.0, "alarms_per_container_month": alarms}),
     }
     return config.model_copy(update=changed)
 

@@ -1,5 +1,6 @@
 """All scores of one cycle."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -30,8 +31,9 @@ class Assessor:
 
     def __init__(self, config: AssessConfig) -> None:
         self._config = config
-        self._behaviour = Behaviour(config.learn)
-        self._security = Security()
+        alarms = config.alarms_per_container_month
+        self._behaviour = Behaviour(config.learn, alarms.anomaly)
+        self._security = Security(config.learn, alarms.security_risk, config.hold)
         self._anomalies = Anomalies(config.learn)
         self._leaks = Leaks()
         self._last: float | None = None
@@ -57,15 +59,19 @@ class Assessor:
         """Return the scores of now; each call also learns from the time since the one before."""
         elapsed = self._elapsed(window)
         conduct = self._behaviour.observe(window, elapsed, self._security.ordinary(window.syscall_names))
-        risk, parts = self._security.assess(window, conduct, elapsed)
+        risk, parts, since = self._security.assess(window, conduct, elapsed)
+        anomaly = self._anomalies.assess(window, conduct.departure)
         findings = Findings(
             burst=burst.find(window),
             leak=self._leaks.find(window),
             flood=flood.find(window),
             interference=interference.find(window),
-            anomaly=self._anomalies.assess(window, conduct.departure),
+            anomaly=replace(anomaly, score=np.maximum(anomaly.score, conduct.departure)),
+            departure=conduct.departure,
+            calls_off=conduct.off,
             risk=risk,
             risk_parts=parts,
+            risk_since=since,
             syscall_names=window.syscall_names,
         )
         return Scores(

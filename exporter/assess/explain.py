@@ -17,6 +17,8 @@ from exporter.config import ThresholdsConfig
 NEAR = 0.75
 """Part of its threshold from which a score is explained."""
 MOST_REASONS = 5
+CLEARLY = 3.0
+"""Deviations of one call that are worth a word."""
 _TAKES = ("uses {:.2f} cores", "takes {} of memory a second", "moves {} a second to or from disk")
 
 
@@ -29,10 +31,16 @@ class Findings:
     flood: Flood
     interference: Interference
     anomaly: Anomaly
+    departure: Numbers
+    """[containers], how improbable the counts of calls are, 0–1."""
+    calls_off: Numbers
+    """[containers, calls], deviations from what is usual, signed."""
     risk: Numbers
     """[containers]"""
     risk_parts: Numbers
     """[containers, calls]"""
+    risk_since: Numbers
+    """[containers], epoch seconds of the first evidence."""
     syscall_names: tuple[str, ...]
 
 
@@ -52,7 +60,8 @@ def reasons(findings: Findings, thresholds: ThresholdsConfig) -> tuple[tuple[str
     for row in _high(findings.burst.score, thresholds.cpu_burst):
         found[row].append((findings.burst.score[row], _burst(findings.burst, row)))
     for row in _high(findings.anomaly.score, thresholds.anomaly):
-        found[row].append((findings.anomaly.score[row], _anomaly(findings.anomaly, row)))
+        told = _calls(findings, row) if findings.departure[row] >= findings.anomaly.score[row] else None
+        found[row].append((findings.anomaly.score[row], told or _anomaly(findings.anomaly, row)))
     return tuple(tuple(text for _, text in sorted(each, key=lambda r: -r[0])[:MOST_REASONS]) for each in found)
 
 
@@ -63,7 +72,8 @@ def _high(score: Numbers, threshold: float) -> list[int]:
 def _risk(findings: Findings, row: int) -> str:
     worst = np.argsort(-findings.risk_parts[row], kind="stable")[:4]
     names = [findings.syscall_names[call] for call in worst if findings.risk_parts[row, call] > 0.01]
-    return f"calls {', '.join(names)}, never seen in its profile"
+    since = datetime.fromtimestamp(float(findings.risk_since[row]), tz=UTC)
+    return f"calls {', '.join(names)}, never seen in its profile, since {since:%H:%M} UTC"
 
 
 def _leak(leak: Leak, row: int) -> str:
@@ -102,6 +112,13 @@ def _anomaly(anomaly: Anomaly, row: int) -> str:
     names = [*FLOORS, "mix of calls"]
     told = [names[signal].replace("_", " ") for signal in worst if anomaly.strength[row, signal] > 0.2]
     return f"unlike its past in {', '.join(told)}"
+
+
+def _calls(findings: Findings, row: int) -> str:
+    off = findings.calls_off[row]
+    worst = [int(call) for call in np.argsort(-np.abs(off), kind="stable")[:3] if abs(off[call]) >= CLEARLY]
+    told = [f"{findings.syscall_names[call]} ({off[call]:+.0f} deviations)" for call in worst]
+    return f"an unusual number of calls of {', '.join(told)}" if told else "calls made together as never before"
 
 
 def size(amount: float) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.history.counters import Counters, Doubles
-from exporter.history.identity import identify
+from exporter.history.identity import Identity, identify
 from exporter.history.index import SeriesIndex
 from exporter.history.intake import rows_of
 from exporter.history.registry import Registry
@@ -59,6 +59,11 @@ class Labelled:
         self._rates.begin_at_zero(values)
         rates = self._rates.update(values, stamps, now)
         return LabelledRates(tuple(self._names), rates.held, values > 0)
+
+    def identities(self, family: Family) -> dict[str, Identity]:
+        """Return whom ``family`` lists, by key."""
+        entries = self._index.entries(family.keys)
+        return {entry.identity.key: entry.identity for entry in entries if entry.identity is not None}
 
     @property
     def names(self) -> list[str]:

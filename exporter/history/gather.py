@@ -58,7 +58,9 @@ class Gatherer:
         self, cadvisor: Samples | None, probe: Samples | None
     ) -> tuple[dict[str, Identity], dict[str, Identity]]:
         """Return whom each source lists, by key."""
-        return self._cadvisor.identities(cadvisor or {}), self._probe.identities(probe or {})
+        named, unnamed = self._cadvisor.identities(cadvisor or {}), self._probe.identities(probe or {})
+        # A recording may hold calls alone, and is given as both sources; cAdvisor itself counts none.
+        return named | self.calls.identities((cadvisor or {}).get(SYSCALLS, NO_SAMPLES)), unnamed
 
     def remove(self, row: int, last: int) -> None:
         """Forget ``row``; the row ``last`` takes its place."""

@@ -3,7 +3,6 @@ from collections.abc import Callable
 import numpy as np
 
 from exporter.assess.anomaly import Anomalies
-from exporter.assess.behaviour import Behaviour
 from exporter.history.windows import Window
 
 MakeWindow = Callable[..., Window]
@@ -72,20 +71,3 @@ def test_a_fresh_replica_is_judged_by_the_past_of_its_workload(make_window: Make
     assert anomalies.assess(strange, np.zeros(1)).score[0] >= 0.8
     unrelated = make_window(step=15.0, lives=[4], workloads=[6], **other)
     assert anomalies.assess(unrelated, np.zeros(1)).score[0] == 0
-
-
-def _conduct(make_window: MakeWindow, behaviour: Behaviour, rates: dict[str, float], cycles: int) -> float:
-    calls = {name: [rate] for name, rate in rates.items()}
-    for _ in range(cycles):
-        window = make_window(step=15.0, calls=calls)
-        departure = behaviour.observe(window, 15.0, np.ones(len(calls), dtype=bool)).departure[0]
-    return float(departure)
-
-
-def test_a_changed_mix_of_known_calls_departs_and_a_changed_volume_does_not(make_window: MakeWindow) -> None:
-    behaviour = Behaviour(300.0)
-    usual = {"read": 100.0, "write": 90.0, "connect": 10.0}
-    assert _conduct(make_window, behaviour, usual, 30) == 0
-    assert _conduct(make_window, behaviour, {name: 20 * rate for name, rate in usual.items()}, 1) < 0.1
-    assert _conduct(make_window, behaviour, {"read": 100.0, "write": 5.0, "connect": 400.0}, 1) > 0.8
-    assert _conduct(make_window, behaviour, {"read": 0.0, "write": 0.0, "connect": 2.0}, 1) == 0
