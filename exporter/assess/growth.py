@@ -29,7 +29,7 @@ FLATTENING = (0.3, 0.7)
 """Later half's slope over the earlier one's."""
 STILL = (0.0, 0.5)
 """Last third's slope over the whole's."""
-EVIDENCE = (0.4, 0.75)
+EVIDENCE = (0.3, 0.65)
 """The rise so far over what is left: half way through, 1."""
 NOVELTY = (0.2, 0.5)
 
