@@ -39,8 +39,8 @@ PARTS = (0.65, 0.6, 0.5)
 MOST_WORKLOADS = 2048
 MINUTE = 60.0
 """Habits are learned and judged a minute at a time, or a cycle where that is longer."""
-LEARN, ENOUGH = 14 * 86_400.0, 86_400.0
-"""Seconds for which habits are learned at full pace, and after which they judge."""
+LEARN = 14 * 86_400.0
+"""Seconds for which habits are learned at full pace."""
 AT_ALARM = 0.2
 """1 less the ratio of what happens once a container-month."""
 BEYOND = (3.0, 8.0)
@@ -79,7 +79,7 @@ class _Judgement:
     @classmethod
     def of(cls, lives: Integers, strange: Strange) -> Self:
         """Return the published meaning of ``strange``."""
-        return cls(lives, ratio(strange.rate), strange.seen >= ENOUGH, strange.offset)
+        return cls(lives, ratio(strange.rate), np.isfinite(strange.rate), strange.offset)
 
     def at(self, lives: Integers) -> "_Judgement":
         """Return the rows of ``lives``."""

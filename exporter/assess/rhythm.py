@@ -27,7 +27,7 @@ SETTLED = 0.05
 ODD = 2.0
 """Distance from which an observation teaches less, by its square (Huber's weights)."""
 MOST_GAP = 3.0
-"""Half-lives without a sample after which evidence is void."""
+"""Half-lives without a sample after which evidence, and the level that jumps are measured from, are void."""
 MOST_WORKLOADS, MOST_LIVES = 2048, 2048
 
 
@@ -84,7 +84,7 @@ class _Lives:
 
 
 class Rhythms:
-    """Judges each observation by what its workload did before, then learns from it.
+    """Judges each observation by what its workload did before, then learns from it; the first day only teaches.
 
     The score is a Mahalanobis distance over offsets from the time-of-day level and jumps from the last minutes, held
     for some minutes and, in part, for an hour, since trouble lasts longer than its first sign.
@@ -107,7 +107,7 @@ class Rhythms:
         usual = self._usual(rows, part, step)
         known = np.isfinite(values) & (self._workloads.seen[rows] > 0)[:, None]
         offset = np.where(known, values - usual, 0)
-        lived, jump = self._jump(lives, values, step)
+        lived, jump = self._jump(lives, values, at, step)
         both = np.concatenate([offset, np.where(known, jump, 0)], axis=1)
         scale = self._scale(rows)
         scaled = both / scale
@@ -117,7 +117,7 @@ class Rhythms:
         watched = np.isfinite(values).any(axis=1)
         seen = self._workloads.seen[rows]
         teaches = np.where(seen < self._learn_for, 1.0, SETTLED) * (ODD / np.maximum(distance, ODD)) ** 2 * watched
-        self._tails.count(rows, score, teaches * (seen > 0), MEMORY / step)
+        self._tails.count(rows, score, np.where(seen >= DAY, teaches, 0), MEMORY / step)
         self._learn(rows, part, values, both, teaches, step)
         return Strange(rate, score, scaled[:, : self._floors.size], usual, seen)
 
@@ -149,12 +149,13 @@ class Rhythms:
         level: Numbers = (levels + plain * self._workloads.mean[rows]) / (weight.sum(axis=1) + plain)[:, None]
         return level
 
-    def _jump(self, lives: Integers, values: Numbers, step: float) -> tuple[Integers, Numbers]:
+    def _jump(self, lives: Integers, values: Numbers, at: float, step: float) -> tuple[Integers, Numbers]:
         """Return each container's row, and [containers, metrics] how far it is from its last minutes."""
         rows, fresh = self._of_lives.place(lives)
         _prepare(self._lives, int(rows.max(initial=-1)) + 1, fresh)
         quick = self._lives.quick
         quick[fresh] = np.nan
+        quick[rows[at - self._lives.at[rows] > MOST_GAP * max(QUICK, step)]] = np.nan
         filled = np.where(np.isfinite(quick[rows]), quick[rows], values)
         weight = 1 - 0.5 ** (step / QUICK)
         moved = filled + weight * (values - filled)
