@@ -22,6 +22,7 @@ ALARM: Final = 0.8
 """The departure that comes as often as the user allows for."""
 STEEP = 3.0
 """How fast the departure falls off under that."""
+WORTH_TELLING = 0.5
 CALM = 20
 """Steps without an alarm before a container teaches again: an intruder's next steps may look ordinary."""
 
@@ -129,9 +130,11 @@ class Behaviour:
         for row, order in _runs(rows, judged):
             found = self._habits.surprisal(row, logs[order])
             if found is not None:
-                part = (found[0] / allowed) ** STEEP
+                part = (found / allowed) ** STEEP
                 departure[order] = part / (part + (1 - ALARM) / ALARM)
-                off[order] = np.where(departure[order, None] > 0.5, found[1], 0)
+                high = order[departure[order] > WORTH_TELLING]
+                if high.size:
+                    off[high] = self._habits.furthest(row, logs[high])
         return departure, off
 
     def _teaching(self, window: Window, departure: Numbers, elapsed: float) -> Bools:

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.assess.portrait import LEAST_STEPS, Fitted, draw, fit
+from exporter.assess.portrait import LEAST_STEPS, LEAST_VARIANCE, Fitted, draw, fit
 from exporter.assess.robust import Numbers
 from exporter.assess.slots import fitted as roomy
 from exporter.assess.tail import Tail
-from exporter.history.windows import Halves, Integers
+from exporter.history.windows import Bools, Halves, Integers
 from exporter.persist.arrays import Arrays, MismatchError, fitting, numbers
 
 MOST_STEPS, MOST_TOGETHER = 2048, 400_000
@@ -39,8 +39,8 @@ class Habit:
 
     def learn(self, logs: Numbers, most: int) -> None:
         """Take the step ``logs`` [calls] into the sample; past ``most`` steps in place of a random other one."""
-        new = np.setdiff1d(np.flatnonzero(logs), self.columns)
-        self.columns = np.append(self.columns, new)
+        if np.count_nonzero(logs) > np.count_nonzero(logs[self.columns]):
+            self.columns = np.append(self.columns, np.setdiff1d(np.flatnonzero(logs), self.columns))
         self.seen += 1
         self.count = min(self.count, most)
         place = self.count if self.count < most else _chance(self.seen) % min(self.seen, LONGEST * most)
@@ -50,6 +50,13 @@ class Habit:
         self.sample = np.asarray(grown, np.float16)
         self.sample[place] = logs[self.columns]
         self.count = max(self.count, place + 1)
+
+    def split(self, logs: Numbers) -> tuple[Integers, Bools]:
+        """Return the columns that the portrait knows, and the mask of all others."""
+        columns = self.columns[: self.fitted.width if self.fitted else 0]
+        others = np.ones(logs.shape[1], np.bool_)
+        others[columns] = False
+        return columns, others
 
     @property
     def steps(self) -> Halves:
@@ -80,18 +87,23 @@ class Habits:
         for row in rows.tolist():
             self._known.pop(row, None)
 
-    def surprisal(self, row: int, logs: Numbers) -> tuple[Numbers, Numbers] | None:
-        """Return minus the log-probability of the steps ``logs`` [steps, calls], and how far each call is off."""
+    def surprisal(self, row: int, logs: Numbers) -> Numbers | None:
+        """Return minus the log-probability of the steps ``logs`` [steps, calls]; None without a portrait."""
         habit = self._known.get(row)
         if habit is None or habit.fitted is None:
             return None
-        made = habit.fitted
-        columns = habit.columns[: len(made.portrait.mean)]
-        others = np.ones(logs.shape[1], np.bool_)
-        others[columns] = False
-        off = np.where(others, logs / made.portrait.deviation.min(), 0)
-        off[:, columns] = made.portrait.furthest(logs[:, columns])
-        return made.surprisal(logs[:, columns], logs[:, others]), off
+        columns, others = habit.split(logs)
+        return habit.fitted.surprisal(logs[:, columns], logs[:, others])
+
+    def furthest(self, row: int, logs: Numbers) -> Numbers:
+        """Return [steps, calls], how many deviations each call of ``logs`` is off, where there is a portrait."""
+        habit = self._known[row]
+        if habit.fitted is None:
+            return np.zeros_like(logs)
+        columns, _ = habit.split(logs)
+        off: Numbers = logs / np.sqrt(LEAST_VARIANCE)
+        off[:, columns] = habit.fitted.portrait.furthest(logs[:, columns])
+        return off
 
     def learn(self, row: int, logs: Numbers) -> None:
         """Take up the steps ``logs`` [steps, calls]."""

@@ -63,6 +63,8 @@ class Portrait:
     def _tamed(self, logs: Numbers, stray: Numbers) -> tuple[Numbers, Numbers]:
         counts, others = np.expm1(logs), np.expm1(stray)
         over = np.maximum((counts.sum(axis=1) + others.sum(axis=1)) / self.load, 1.0)[:, None]
+        if over.max(initial=1.0) == 1.0:
+            return logs, stray
         return np.log1p(counts / over), np.log1p(others / over)
 
     def _look(self, logs: Numbers, stray: Numbers) -> _Views:
@@ -84,6 +86,11 @@ class Fitted:
 
     portrait: Portrait
     tail: Tail
+
+    @property
+    def width(self) -> int:
+        """Calls that the portrait knows."""
+        return len(self.portrait.mean)
 
     def surprisal(self, logs: Numbers, stray: Numbers) -> Numbers:
         """Return [steps], minus the logarithm of the probability of a step as strange as each."""

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from behaviour_rows import Row
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
+from sklearn.metrics import roc_auc_score
 
+from exporter.assess.portrait import fit
 from exporter.config import Config
 from exporter.replay import run_replay
 from exporter.sources.families import SYSCALLS
@@ -23,6 +26,7 @@ AFTER = 10
 START = 1_700_000_000.0
 SCORES = {"cpp_anomaly_ratio": "evidence", "cpp_security_risk_ratio": "page"}
 PEER_RATE = 0.0015
+MOST_CALLS = 400
 Numbers = NDArray[np.float64]
 
 
@@ -143,6 +147,40 @@ def _rates(tally: list[tuple[int, int, bool]]) -> tuple[float, float]:
     return 100 * found / len(tally), 100 * false / steps
 
 
+def _traces(data: Path) -> list[Row]:
+    table = pd.read_csv(data / "adfa_ld" / "dev.tsv.gz", sep="\t")
+    traces = [np.array(text.split(), np.int64) for text in table["syscalls"]]
+    learned, tried = np.flatnonzero(table["split"] == "train"), np.flatnonzero(table["split"] != "train")
+    bad = (table["class"].to_numpy()[tried] != "normal").astype(int)
+    logs = np.log1p(np.array([np.bincount(trace, minlength=MOST_CALLS) for trace in traces])).astype(np.float32)
+    seen = logs[learned].any(axis=0)
+    ours = fit(logs[learned][:, seen].astype(np.float16)).portrait
+    scores = ours.strangeness(logs[tried][:, seen], logs[tried][:, ~seen])
+    peers = {f"STIDE n={n}": _stide([traces[i] for i in learned], [traces[i] for i in tried], n) for n in (3, 5, 6)}
+    areas = {name: float(roc_auc_score(bad, peer)) for name, peer in peers.items()}
+    hits = {name: _hits(bad, peer) for name, peer in peers.items()}
+    return [
+        Row("traces, ROC-AUC", float(roc_auc_score(bad, scores)), 0.9, at_least=True, peers=areas),
+        Row("traces, found at 5 % false", _hits(bad, scores), 50.0, at_least=True, unit="%", peers=hits),
+    ]
+
+
+def _hits(bad: NDArray[np.int64], scores: Numbers) -> float:
+    return 100 * float((scores[bad == 1] > np.quantile(scores[bad == 0], 0.95)).mean())
+
+
+def _stide(learned: list[NDArray[np.int64]], tried: list[NDArray[np.int64]], length: int) -> Numbers:
+    """Return the share of each trace's sequences that no learned trace has."""
+    known = {gram for trace in learned for gram in _grams(trace, length)}
+    shares = [[gram not in known for gram in _grams(trace, length)] for trace in tried]
+    return np.array([float(np.mean(share)) if share else 0.0 for share in shares])
+
+
+def _grams(trace: NDArray[np.int64], length: int) -> list[tuple[int, ...]]:
+    calls = trace.tolist()
+    return [tuple(calls[start : start + length]) for start in range(len(calls) - length + 1)]
+
+
 def measure(data: Path) -> list[Row]:
     """Return all figures of this part."""
-    return _exploits(data)
+    return _exploits(data) + _traces(data)
