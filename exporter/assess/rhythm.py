@@ -28,7 +28,7 @@ ODD = 2.0
 """Distance from which an observation teaches less, by its square (Huber's weights)."""
 MOST_GAP = 3.0
 """Half-lives without a sample after which evidence, and the level that jumps are measured from, are void."""
-MOST_WORKLOADS, MOST_LIVES = 2048, 2048
+MOST_WORKLOADS, MOST_LIVES = 1024, 512
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from exporter.persist.arrays import Arrays, MismatchError, fitting, numbers, und
 SLOT = 300.0
 LENGTH = 576
 """Two days: yesterday's peak must be seen, or every morning is new."""
-MOST_LIVES = 2048
+MOST_LIVES = 512
 
 
 class Trail:

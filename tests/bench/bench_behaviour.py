@@ -54,7 +54,7 @@ def _measured(part: str, data: Path) -> list[Row]:
 
 
 def _code(part: str) -> str:
-    files = sorted((_ROOT / "exporter").rglob("*.py")) + [Path(__file__).parent / f"behaviour_{part}.py"]
+    files = [*sorted((_ROOT / "exporter").rglob("*.py")), Path(__file__).parent / f"behaviour_{part}.py"]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 

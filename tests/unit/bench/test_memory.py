@@ -4,6 +4,8 @@ from bench_memory import churn
 from synthetic import EPOCH, Churning
 
 _WARM = 5
+_TABLES = 6.0
+"""MiB: what is learned of those that are gone is kept for a while, in tables that fill up to a bound."""
 
 
 def test_a_churning_node_has_one_more_container_a_second_and_each_for_its_life() -> None:
@@ -20,4 +22,4 @@ def test_what_is_held_does_not_grow_with_containers_that_are_gone() -> None:
     warm, last = held[0], held[-1]
     assert last.containers - warm.containers > 150
     assert last.objects < 1.01 * warm.objects
-    assert last.mib - warm.mib < 3
+    assert last.mib - warm.mib < _TABLES
