@@ -23,7 +23,7 @@ from exporter.persist.arrays import Arrays, fitting, under, within
 _WHOLE = [RESOURCES.index(name) for name in ("file_descriptors", "threads")]
 _ROUNDING = 1e-6
 """Columns: keeps the number of a column steady where its end is a whole number of steps but for rounding."""
-_REPLAYED = 600_000
+_REPLAYED = 300_000
 """Series × columns of history that are replayed at start, or after a long absence, some seconds of work."""
 _FRESH = 5
 """Columns, at most, in which a series must have been seen for its forecast to be acted on."""
