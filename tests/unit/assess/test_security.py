@@ -140,3 +140,20 @@ def test_a_cycle_told_twice_teaches_once(make_window: MakeWindow) -> None:
     assert not scores.profile_finished[0]
     later = replace(window, end=window.end + 3600)
     assert not assessor.assess(later).profile_finished[0]
+
+
+def test_an_ordinary_new_call_pages_only_in_a_profile_long_without_news(make_window: MakeWindow) -> None:
+    young, old = Watch(make_window, learn=300.0), Watch(make_window, learn=300.0)
+    young.learn([USUAL])
+    for _ in range(1200):
+        old.cycle([USUAL])
+    assert young.cycle([{**USUAL, "getcwd": 1.0}]).security_risk[0] < 0.8
+    assert old.cycle([{**USUAL, "getcwd": 1.0}]).security_risk[0] > 0.8
+
+
+def test_the_calls_of_a_threads_birth_are_no_news(make_window: MakeWindow) -> None:
+    old = Watch(make_window, learn=300.0)
+    for _ in range(1200):
+        old.cycle([USUAL])
+    born = {"set_robust_list": 1.0, "gettid": 1.0, "prctl": 1.0, "madvise": 2.0}
+    assert old.cycle([{**USUAL, **born}]).security_risk[0] == 0
