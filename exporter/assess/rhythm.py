@@ -18,7 +18,7 @@ KERNEL = (1.0, 2.0, 1.0)
 """Weights of the part before, this one and the next: a day does not go by half-hours."""
 MEMORY = 14 * DAY
 """What is older than about this fades."""
-RIDGE = 0.5
+RIDGE = 1.0
 """Added to the correlations: directions that hardly vary are noise, not law (Ledoit and Wolf, 2004)."""
 QUICK, SHORT, LONG, LASTING = 300.0, 300.0, 3600.0, 0.5
 """Half-lives in seconds: of the level that a jump is measured from, and of evidence; the weight of the longer one."""
