@@ -29,6 +29,14 @@ def log(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def interruptible() -> Iterator[None]:
+    # A shell that starts the tests in the background makes them deaf to SIGINT.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def page() -> Iterator[str]:
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -62,6 +70,7 @@ def test_a_child_takes_its_own_children_with_it(log: Path, tmp_path: Path) -> No
     assert not status.exists() or status.read_text().rpartition(")")[2].split()[0] == "Z"
 
 
+@pytest.mark.usefixtures("interruptible")
 def test_an_interruption_waits_until_what_was_started_is_remembered(log: Path, tmp_path: Path) -> None:
     remembered = tmp_path / "state.json"
 
