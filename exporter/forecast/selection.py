@@ -52,8 +52,10 @@ def weights(losses: Floats, sharpness: float) -> Floats:
 def faith(blended: Floats, last: Floats) -> Floats:
     """Return [series], how far the blend is followed away from last value, given the losses of both: 0 to 1.
 
-    Losses are [series, memories]: the blend must have saved something over each of them.
+    Losses are [series, memories]: the blend must have saved something over each of them. One that is not
+    measured yet is followed, since its members are.
     """
-    known = np.isfinite(blended) & (last > 0)
-    saved = np.where(known, 1.0 - np.where(known, blended, 0.0) / np.where(known, last, 1.0), 0.0)
+    known = np.isfinite(blended) & np.isfinite(last)
+    lost, base = np.where(known, blended, 0.0), np.where(known, last, 1.0)
+    saved = np.where(base > 0, 1.0 - lost / np.where(base > 0, base, 1.0), 0.0)
     return np.asarray(np.clip(saved.min(axis=1) / _CONVINCING, 0.0, 1.0), np.float32)

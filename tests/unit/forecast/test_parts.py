@@ -78,14 +78,12 @@ def test_a_blend_is_followed_as_far_as_it_convinces_both_lately_and_for_long() -
     assert followed(1.0, 0.5) == followed(0.5, 1.2) == 0
 
 
-def test_a_blend_of_which_nothing_is_known_yet_is_not_followed() -> None:
-    assert (
-        followed(np.nan, np.nan)
-        == followed(np.nan, 0.5)
-        == followed(0.5, 0.5, last=np.nan)
-        == followed(0, 0, last=0)
-        == 0
-    )
+def test_a_blend_that_is_not_measured_yet_is_followed_as_far_as_its_members_are() -> None:
+    assert followed(np.nan, np.nan) == followed(0.5, 0.5, last=np.nan) == 1
+
+
+def test_where_last_value_loses_nothing_it_serves() -> None:
+    assert followed(0, 0, last=0) == followed(0.1, 0, last=0) == 0
 
 
 def test_empirical_quantiles_take_the_finite_sample_rank() -> None:
