@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from exporter.assess.grades import births, weights
 from exporter.assess.habits import Habits
 from exporter.assess.robust import Numbers
-from exporter.assess.slots import Slots, fitted
+from exporter.assess.slots import Slots, fitted, groups
 from exporter.history.windows import Bools, Integers, Window
 from exporter.persist.arrays import Arrays, fitting, under, within
 
@@ -155,7 +155,7 @@ class Behaviour:
         self, rows: Integers, watched: Bools, active: Bools, elapsed: float, ordinary: Bools, window: Window
     ) -> None:
         table = self._table
-        for_workload, starts, order = _groups(rows, watched)
+        for_workload, starts, order = groups(rows, watched)
         if not for_workload.size:
             return
         made = np.logical_or.reduceat(active[order], starts, axis=0)
@@ -189,15 +189,7 @@ def _explained(active: Bools, names: tuple[str, ...]) -> Bools:
     return explained
 
 
-def _groups(rows: Integers, chosen: Bools) -> tuple[Integers, Integers, Integers]:
-    """Return the distinct rows among the chosen, where each one's run starts, and the order that makes the runs."""
-    candidates = np.flatnonzero(chosen)
-    order = candidates[np.argsort(rows[candidates], kind="stable")]
-    distinct, starts = np.unique(rows[order], return_index=True)
-    return distinct, starts, order
-
-
 def _runs(rows: Integers, chosen: Bools) -> list[tuple[int, Integers]]:
     """Return each distinct row among the chosen, and who has it."""
-    distinct, starts, order = _groups(rows, chosen)
+    distinct, starts, order = groups(rows, chosen)
     return list(zip(distinct.tolist(), np.split(order, starts[1:]), strict=True)) if distinct.size else []

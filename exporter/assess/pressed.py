@@ -13,7 +13,7 @@ NEAR = (0.6, 0.8)
 BEYOND = (1.0, 3.5)
 """Spreads over the usual share: the shipped threshold of .8 is three of them."""
 BELIEVED, BELIEF = 600.0, 0.12
-"""The spread believed before any was seen, and the seconds of past that weigh as much."""
+"""The seconds of past that weigh as much as what is believed before, and the spread that is believed."""
 LEAST_PAST = 2
 
 

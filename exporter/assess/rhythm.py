@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from exporter.assess.rarity import Tails
 from exporter.assess.robust import Numbers
-from exporter.assess.slots import Slots, fitted
+from exporter.assess.slots import Slots, fitted, groups
 from exporter.history.windows import Integers
 from exporter.persist.arrays import Arrays, fitting, under, within
 
@@ -191,11 +191,9 @@ class Rhythms:
     def _learn(self, rows: Integers, part: int, values: Numbers, both: Numbers, teaches: Numbers, step: float) -> None:
         """Take up one observation a workload: replicas count as their mean."""
         table, most = self._workloads, MEMORY / step
-        chosen = np.flatnonzero(teaches > 0)
-        order = chosen[np.argsort(rows[chosen], kind="stable")]
+        mine, starts, order = groups(rows, teaches > 0)
         if not order.size:
             return
-        mine, starts = np.unique(rows[order], return_index=True)
         share = 1 / np.diff(np.append(starts, order.size))
         weight = np.add.reduceat(teaches[order], starts) * share
         seen = table.seen[mine] / step

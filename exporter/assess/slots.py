@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.history.windows import Integers
+from exporter.history.windows import Bools, Integers
 from exporter.persist.arrays import Arrays, MismatchError, numbers
 
 
@@ -61,3 +61,11 @@ def fitted(array: NDArray[np.generic], rows: int, width: int | None = None) -> N
     if tuple(shape) == array.shape:
         return array
     return np.pad(array, [(0, new - old) for new, old in zip(shape, array.shape, strict=True)])
+
+
+def groups(rows: Integers, chosen: Bools) -> tuple[Integers, Integers, Integers]:
+    """Return the distinct rows among the chosen, where each one's run starts, and the order that makes the runs."""
+    candidates = np.flatnonzero(chosen)
+    order = candidates[np.argsort(rows[candidates], kind="stable")]
+    distinct, starts = np.unique(rows[order], return_index=True)
+    return distinct, starts, order
