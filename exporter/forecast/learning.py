@@ -103,7 +103,7 @@ def calibrate(state: State, i: int, past: Past, due: Due, plan: Plan) -> None:
     """Compare what was forecast over horizon ``i`` with what came."""
     scored = np.clip(due.scored, past.low[:, None], past.high[:, None]) - due.scored
     covered = np.clip(due.quantiles, past.low[:, None], past.high[:, None]) - due.quantiles
-    covered = np.where(past.measured[:, None], covered, np.nan)
+    covered = np.where((past.measured & (state.met[:, i] >= 0))[:, None], covered, np.nan)
     lost = np.minimum(np.abs(scored), _most_lost(state, i)[:, None])
     state.losses[:, i] = selection.decayed(state.losses[:, i], lost, state.heard[:, i], _LOSS_MEMORY)
     heard = state.heard[:, i, STANDING[1]]
@@ -113,7 +113,8 @@ def calibrate(state: State, i: int, past: Past, due: Due, plan: Plan) -> None:
     _calibrate_upper(state, i, past, due, plan)
     state.heard[:, i] += ~np.isnan(scored)
     served = np.where(past.measured, scored[:, -1], np.nan)
-    state.measured[:, i] += ~np.isnan(served)
+    state.measured[:, i] += ~np.isnan(covered[:, 0])
+    state.met[:, i] += ~np.isnan(scored[:, -1])
     unit = error_unit(state.size[:, i], state.spread[:, i])
     scaled = np.clip(served / unit, -_OUTLIER, _OUTLIER).astype(np.float32)
     state.size[:, i] = selection.decayed(state.size[:, i], np.abs(served), state.filled[:, i], _SIZE_MEMORY)

@@ -15,14 +15,14 @@ _SMALLEST = 1e-20
 
 
 def trusted(state: State, least: float) -> Bools:
-    """Return [containers, resources]: better than last value, covered, and measured ``least`` times or more."""
+    """Return [containers, resources]: better than last value, covered, and compared with ``least`` samples or more."""
     served, last = _losses(state)
     with np.errstate(invalid="ignore"):
         better = np.log((served + _SMALLEST) / (last + _SMALLEST)).mean(axis=2) < np.log(_BETTER)
         exact = (served <= _EXACT * np.abs(state.level)[..., None]).all(axis=2)
         chance = np.sqrt(0.9 * 0.1 / np.maximum(state.measured, 1))
         covered = (state.coverage[..., 1] >= 0.9 - _COVERED - chance).all(axis=2)
-    return np.asarray((state.measured >= max(least, 1.0)).all(axis=2) & covered & (better | exact))
+    return np.asarray((state.met >= max(least, 1.0)).all(axis=2) & covered & (better | exact))
 
 
 def seen(values: Floats, columns: int) -> Bools:

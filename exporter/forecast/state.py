@@ -67,7 +67,9 @@ class State:
     coverage: Floats
     """[containers, resources, horizons, levels]"""
     measured: Integers
-    """[containers, resources, horizons], own forecasts that met their sample."""
+    """[containers, resources, horizons], samples in ``coverage``."""
+    met: Integers
+    """[containers, resources, horizons], own forecasts that met their sample, which may be capped."""
     run: Integers
     """[containers, resources], columns since the value last changed."""
     lowest: Floats
@@ -76,7 +78,7 @@ class State:
     """[containers, resources], newest value."""
 
 
-_FRESH = ("coverage", "measured", "run", "lowest", "level", "shocks")
+_FRESH = ("coverage", "measured", "met", "run", "lowest", "level", "shocks")
 
 
 def empty(containers: int, resources: int, horizons: int, levels: int, slots: int) -> State:
@@ -109,6 +111,7 @@ def empty(containers: int, resources: int, horizons: int, levels: int, slots: in
         slot_columns=np.zeros(shape[:2], np.int64),
         coverage=np.full((*shape, levels), np.nan, np.float32),
         measured=np.zeros(shape, np.int64),
+        met=np.zeros(shape, np.int64),
         run=np.zeros(shape[:2], np.int64),
         lowest=np.full(shape[:2], np.inf, np.float32),
         level=np.full(shape[:2], np.nan, np.float32),
@@ -125,7 +128,8 @@ def judge_anew(state: State, rows: Integers, ahead: tuple[int, ...]) -> None:
     state.standing[rows] = np.nan
     state.heard[rows] = 0
     state.heard[rows, :, len(MEMBERS) :] = -owed[:, None]
-    state.measured[rows] = -owed
+    state.measured[rows] = 0
+    state.met[rows] = -owed
 
 
 def gather(state: State, rows: Integers) -> State:

@@ -71,3 +71,19 @@ def test_what_the_models_see_is_the_ceiling_and_no_censored_sample_counts_as_mea
     np.testing.assert_allclose(demand.values[0, 10:], ceilings[0, 0, 10:])
     np.testing.assert_array_equal(demand.low[0], np.float32(CAP))
     assert not demand.measured.any()
+
+
+def first_trusted(forecaster: Forecaster, grid_of: Callable, cpu: np.ndarray, **bounds: np.ndarray) -> int:
+    """The first column after which the forecast is trusted."""
+    said = (forecaster.observe(grid_of(cpu, now, [0], [0], **bounds)).trusted[0, CPU] for now in range(COLUMNS))
+    return next(column for column, trusted in enumerate(said) if trusted)
+
+
+def test_a_demand_that_is_held_back_half_of_the_time_is_trusted_as_soon_as_a_free_one(grid_of: Callable) -> None:
+    busy = np.arange(COLUMNS) % 20 < 10
+    demand = np.where(busy, 0.3, 0.05) * wanted(1.0)
+    free = first_trusted(Forecaster(CONFIG), grid_of, demand)
+    capped = first_trusted(
+        Forecaster(CONFIG), grid_of, np.where(busy, CAP, demand), ceilings=demand, censored=busy[None, :]
+    )
+    assert capped <= free + 5
