@@ -20,7 +20,7 @@ class Pace:
 
     interval: str = "2s"
     """The exporter's cycle."""
-    scrape: str = "2s"
+    scrape: str = "3s"
     """Scrapes and evaluations. A sample is at most as old as two: cAdvisor's second, a cycle and a scrape."""
     forecast: Mapping[str, object] = field(
         default_factory=lambda: {

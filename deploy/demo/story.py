@@ -5,9 +5,11 @@ from dataclasses import dataclass, field
 
 from deploy.demo.ledger import Verdict
 from deploy.demo.limits import Change
-from deploy.demo.workloads import PERIOD, Rhythm
+from deploy.demo.workloads import BUSY, DEMAND, SERVICE_LIMIT, Rhythm
 
 _MATCH_SECONDS = 6.0
+_WORKED_OFF = 1.2 * BUSY * DEMAND / SERVICE_LIMIT
+"""Seconds after a rise, a fifth to spare."""
 
 
 @dataclass(frozen=True)
@@ -68,8 +70,8 @@ class Story:
             yield "the victim left alone (its limit was changed)"
 
     def _quiet(self, at: float) -> bool:
-        """What a throttled burst left undone is worked off after it; half a period later that is long over."""
-        return self.rhythm.since_rise(at) > PERIOD / 2
+        """A throttled burst takes as much longer as its limit is under its demand; after that the demand is low."""
+        return self.rhythm.since_rise(at) > _WORKED_OFF
 
     def _reserved(self, at: float) -> bool:
         mine = (verdict for verdict in self.verdicts if verdict.container == self.service)

@@ -8,6 +8,8 @@ from deploy.demo.kernel import LimitFiles, limit_files
 
 PERIOD = 40.0
 BUSY = 10.0
+DEMAND = 0.5
+"""Cores that the service wants while it is busy."""
 SERVICE_LIMIT = 0.35
 NOISE_AFTER = 240.0
 """Seconds after which the noise starts at the latest; else as soon as the service has its CPU."""
@@ -27,9 +29,9 @@ class Workload:
 # The service's periods begin with its start, so that each later rise of its demand is known to the second.
 SERVICE = Workload(
     "service",
-    ("rhythm", "--low=0.05", "--high=0.5", f"--period={PERIOD:.0f}s", f"--high-for={BUSY:.0f}s"),
+    ("rhythm", "--low=0.05", f"--high={DEMAND}", f"--period={PERIOD:.0f}s", f"--high-for={BUSY:.0f}s"),
     (f"--cpus={SERVICE_LIMIT}", "--cpuset-cpus=0", "--memory=64m"),
-    f"wants 0.5 cores for {BUSY:.0f} s in every {PERIOD:.0f} s, and has a limit of {SERVICE_LIMIT}",
+    f"wants {DEMAND} cores for {BUSY:.0f} s in every {PERIOD:.0f} s, and has a limit of {SERVICE_LIMIT}",
 )
 LEAK = Workload(
     "leak",

@@ -31,7 +31,7 @@ def test_the_actuator_accepts_its_file_and_acts_for_real(files: Files) -> None:
     assert (
         config.cluster == yaml.safe_load((RULES / "prometheus.yml").read_text())["global"]["external_labels"]["cluster"]
     )
-    assert config.prometheus.scrape_interval == 4.0
+    assert config.prometheus.scrape_interval == 3.0
 
 
 def test_the_token_is_random_and_no_one_else_can_read_it(files: Files, tmp_path: Path) -> None:
