@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from exporter.forecast.plan import MEDIAN
 from exporter.forecast.trial import Design, Result
 from exporter.history.signals import LEVELS
 
@@ -40,7 +41,7 @@ class Scores:
 
 def score(results: Sequence[Result], design: Design) -> Scores:
     """Return the scores of ``results``, in their order."""
-    median = design.levels.index(0.5)
+    median = design.levels.index(MEDIAN)
     upper = [design.levels.index(level) for level in LEVELS[1:]]
     error = np.array([np.abs(r.actual - r.forecast[:, :, median]).mean(axis=0) for r in results])
     naive = np.array([np.abs(r.actual - r.last[:, None]).mean(axis=0) for r in results])

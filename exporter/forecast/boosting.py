@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.forecast.exchange import Arrays
+from exporter.forecast.plan import MEDIAN
 from exporter.forecast.samples import Known
 from exporter.forecast.trees import DEPTH, NODES, Forest
 from exporter.history.windows import Bools, Floats
@@ -19,7 +20,6 @@ from exporter.persist.arrays import under, within
 if TYPE_CHECKING:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
-MEDIAN = 0.5
 TREES = 200
 _HALVES = 2
 """Of a forest above the median, each grown from a draw of its own: their mean strays less than one twice as long."""

@@ -29,6 +29,12 @@ class Demand:
     first: Integers
     """[series], column of the first sample; the number of columns where there is none."""
 
+    def before(self, column: int) -> "Demand":
+        """Return what was known before ``column``."""
+        every = slice(None, column)
+        first = np.minimum(self.first, column)
+        return Demand(self.values[:, every], self.measured[:, every], self.low[:, every], self.high[:, every], first)
+
 
 def prepare(grid: Grid) -> Demand:
     """Return the demand behind ``grid``; causal, so that a later column never changes an earlier one."""

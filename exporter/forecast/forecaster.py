@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from exporter.config import ForecastConfig
 from exporter.forecast.demand import Demand, prepare
 from exporter.forecast.engine import Engine, Outlook
+from exporter.forecast.health import Health
 from exporter.forecast.lineage import Lineage
 from exporter.forecast.plan import Plan
 from exporter.forecast.report import coverage, loss_ratio, seen, trusted
-from exporter.forecast.training import Health, Training
+from exporter.forecast.training import Training
 from exporter.history.signals import LEVELS, RESOURCES
 from exporter.history.windows import Bools, Floats, Grid, Integers
 from exporter.persist.arrays import Arrays, fitting, under, within

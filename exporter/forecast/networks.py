@@ -3,10 +3,10 @@
 import numpy as np
 
 from exporter.forecast import recurrent, sequences
+from exporter.forecast.backpropagation import LENGTH
 from exporter.forecast.demand import Demand
 from exporter.forecast.engine import Engine
 from exporter.forecast.exchange import Arrays, NonsenseError
-from exporter.forecast.recurrent import LENGTH
 from exporter.persist.arrays import MismatchError, under, within
 
 _SERIES = 256

@@ -8,6 +8,8 @@ _SLOT = 600.0
 """Seconds in a slot of the weekly profile, or one step where that is longer."""
 _WINDOW = 1441
 """Columns a step looks back on at most: a day of minutes, and the column a day ago."""
+MEDIAN = 0.5
+"""The quantile that is served by the blend of all models; others lie beside it."""
 DAYS = 7
 """Days back that the forecast looks at most, at the same time of each."""
 

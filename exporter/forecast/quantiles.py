@@ -3,6 +3,7 @@
 import numpy as np
 
 from exporter.forecast import learning, selection
+from exporter.forecast.plan import MEDIAN
 from exporter.forecast.state import State
 from exporter.history.windows import Floats
 
@@ -21,7 +22,7 @@ def beside(state: State, i: int) -> Floats:
 
 
 def publish(state: State, i: int, served: Floats, said: Floats, levels: tuple[float, ...]) -> Floats:
-    """Return [series, levels], rising: ``served`` at .5, else a mean of ``said`` [series, levels, ways].
+    """Return [series, levels], rising: ``served`` at the median, else a mean of ``said`` [series, levels, ways].
 
     A way that said nothing is NaN; the first one always says something.
     """
@@ -29,6 +30,6 @@ def publish(state: State, i: int, served: Floats, said: Floats, levels: tuple[fl
     losses = np.where(np.isnan(said), np.inf, state.upper[:, i])
     weights = selection.weights(losses, _SHARPNESS)
     mixed = (weights * np.nan_to_num(said)).sum(axis=2)
-    beside = np.where(rank > 0.5, np.maximum(mixed, served[:, None]), np.minimum(mixed, served[:, None]))
-    raised = np.maximum.accumulate(np.where(rank == 0.5, served[:, None], beside), axis=1)
+    beside = np.where(rank > MEDIAN, np.maximum(mixed, served[:, None]), np.minimum(mixed, served[:, None]))
+    raised = np.maximum.accumulate(np.where(rank == MEDIAN, served[:, None], beside), axis=1)
     return np.asarray(np.maximum(raised, np.minimum(state.lowest, 0.0)[:, None]), np.float32)

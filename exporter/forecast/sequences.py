@@ -8,9 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from exporter.forecast import recurrent
+from exporter.forecast import backpropagation, recurrent
+from exporter.forecast.backpropagation import BURN, LENGTH
 from exporter.forecast.exchange import Arrays
-from exporter.forecast.recurrent import BURN, LENGTH, WIDTH, Network
+from exporter.forecast.recurrent import WIDTH, Network
 from exporter.history.windows import Floats, Integers
 from exporter.persist.arrays import under, within
 
@@ -47,7 +48,7 @@ def states(network: Network, values: Floats, unit: Floats) -> Floats:
 
 
 def lessons(values: Floats, first: Integers, units: Floats, ahead: Integers) -> tuple[Floats, Floats]:
-    """Return inputs [LENGTH, sequences, INPUTS] and targets [LENGTH, sequences, horizons] for ``recurrent.fit``.
+    """Return inputs [LENGTH, sequences, INPUTS] and targets [LENGTH, sequences, horizons] for ``backpropagation.fit``.
 
     Of ``values`` [series, time], begun at ``first`` [series], every column but the oldest is learned from once.
     ``units`` [series, horizons] are the mean changes; targets are NaN before ``first`` and where still unknown.
@@ -83,4 +84,5 @@ def learn(request: Arrays, enough: Callable[[], bool]) -> Arrays:
     with np.errstate(over="ignore", invalid="ignore"):
         seen, came = lessons(told["values"], told["first"], told["units"], told["ahead"])
         batches = np.clip(_BATCHES * seen.shape[1], _FEWEST, _AGAIN if serving else _FIRST)
-        return under("network", vars(recurrent.fit(network, seen, came, int(batches), int(told["seed"]), enough)))
+        trained = backpropagation.fit(network, seen, came, int(batches), int(told["seed"]), enough)
+    return under("network", vars(trained))

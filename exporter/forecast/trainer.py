@@ -1,8 +1,6 @@
 """Starts the training child and takes its answer, without ever waiting for it in a cycle."""
 
-import os
 import resource
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -16,21 +14,15 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-import exporter
 from exporter.forecast import exchange
 from exporter.forecast.exchange import Arrays, NonsenseError
+from exporter.forecast.isolation import environment, remove_left_over, scratch
 
 CHILD: Final = (sys.executable, "-P", "-m", "exporter.forecast.child")
 REASONS: Final = ("start", "deadline", "died", "nonsense")
 """Why a pass failed: no child could be started, it did not end in time, ended with an error, or cannot be believed."""
 _GRACE = 30.0
 """Seconds beyond its own limit after which the child is killed: import and one last search."""
-_PREFIX = "cpp-training-"
-_STALE = 86400.0
-"""Seconds after which a scratch folder belongs to no pass that still runs."""
-_PACKAGES = str(Path(exporter.__file__).parents[1])
-"""The child must find this very package, installed or in a checkout, wherever it runs."""
-_PASSED_ON: Final = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 _log = structlog.get_logger(__name__)
 
@@ -90,21 +82,21 @@ class Trainer:
         """Hand ``request`` to a new child; where none can be started, ``poll`` says so."""
         try:
             with ExitStack() as undo:
-                scratch = tempfile.TemporaryDirectory(prefix=_PREFIX, ignore_cleanup_errors=True)
-                undo.enter_context(scratch)
-                self._sweep(Path(scratch.name))
-                process = self._spawn(Path(scratch.name), {"seconds": np.array(self._seconds), **request})
+                folder = scratch()
+                undo.enter_context(folder)
+                self._sweep(Path(folder.name))
+                process = self._spawn(Path(folder.name), {"seconds": np.array(self._seconds), **request})
                 undo.pop_all()
         except OSError as error:
             self._unborn = failed("start", error=str(error))
             return
-        self._running = _Pass(process, scratch, self._clock() + self._seconds + _GRACE, _children_cpu())
+        self._running = _Pass(process, folder, self._clock() + self._seconds + _GRACE, _children_cpu())
 
     def _sweep(self, own: Path) -> None:
         """Once, remove what children of killed exporters left beside ``own``."""
         if not self._swept:
             self._swept = True
-            _remove_left_over(own)
+            remove_left_over(own)
 
     def _spawn(self, folder: Path, request: Mapping[str, NDArray[Any]]) -> subprocess.Popen[bytes]:
         (folder / "request").write_bytes(exchange.write(request))
@@ -114,7 +106,7 @@ class Trainer:
             (folder / "complaint").open("wb") as stderr,
         ):
             return subprocess.Popen(
-                self._command, stdin=stdin, stdout=stdout, stderr=stderr, env=_environment(), cwd=folder
+                self._command, stdin=stdin, stdout=stdout, stderr=stderr, env=environment(), cwd=folder
             )
 
     def poll(self) -> Answer | Failure | None:
@@ -156,27 +148,6 @@ def failed(reason: str, cpu_seconds: float = 0.0, **details: object) -> Failure:
     """Log and return a failure."""
     _log.warning("training failed; the old models go on serving", reason=reason, **details)
     return Failure(reason, cpu_seconds)
-
-
-def _environment() -> dict[str, str]:
-    threads = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    needed = {name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith("PYTHON")}
-    told = [str(Path(path).absolute()) for path in needed.get("PYTHONPATH", "").split(os.pathsep) if path]
-    return {**needed, **threads, "PYTHONPATH": os.pathsep.join([_PACKAGES, *told])}
-
-
-def _remove_left_over(own: Path) -> None:
-    """Remove scratch folders of this user that are long older than ``own``; never what a link leads to."""
-    newest = own.stat().st_mtime
-    with os.scandir(own.parent) as entries:
-        beside = [entry for entry in entries if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False)]
-    for entry in beside:
-        try:
-            about = entry.stat(follow_symlinks=False)
-        except FileNotFoundError:  # its owner was faster
-            continue
-        if about.st_uid == os.getuid() and about.st_mtime < newest - _STALE:
-            shutil.rmtree(entry.path, ignore_errors=True)
 
 
 def _children_cpu() -> float:

@@ -1,9 +1,7 @@
 """When the training child runs, on which series, and what becomes of its answer."""
 
 import importlib.util
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,9 +14,11 @@ from exporter.forecast.demand import Demand
 from exporter.forecast.drift import Drift
 from exporter.forecast.engine import Engine
 from exporter.forecast.exchange import NonsenseError
+from exporter.forecast.handed import Handed, Named, found, named
+from exporter.forecast.health import Health, Record
 from exporter.forecast.relearn import relearn
 from exporter.forecast.schedule import CAUSES, Schedule
-from exporter.forecast.trainer import REASONS, Answer, Failure, Trainer, failed
+from exporter.forecast.trainer import Answer, Failure, Trainer, failed
 from exporter.history.windows import Floats, Grid, Integers
 from exporter.persist.arrays import Arrays, fitting, under, within
 
@@ -27,31 +27,6 @@ _REST = 86400.0
 """Seconds for which a series that had its search comes after those that had none."""
 
 _log = structlog.get_logger(__name__)
-
-
-@dataclass(frozen=True)
-class Health:
-    """How training has done since the start."""
-
-    passes: dict[str, int]
-    """Begun, by each of CAUSES."""
-    failures: dict[str, int]
-    """By each of REASONS; a pass of which only a part failed is one, too, though its other parts serve."""
-    changed: dict[str, int]
-    """Series that were learned anew, by the CAUSES that showed it."""
-    cpu_seconds: float
-    """Of all children that ended."""
-    fitted: float
-    """Epoch seconds of the last pass that was good in every part; NaN before it."""
-
-
-@dataclass(frozen=True)
-class _Handed:
-    """What a child is at work on: [rows, 2], life and resource, so that it is found again whoever came or went."""
-
-    series: Integers
-    drifted: Integers
-    unused: Integers
 
 
 class Training:
@@ -67,11 +42,8 @@ class Training:
         self._searches = config.max_series_per_training if config.arima and _installed() else 0
         self._fits = config.arima
         self._searched: NDArray[np.float64] = np.empty((0, engine.plan.resources))
-        none = np.empty((0, 2), np.int64)
-        self._handed = _Handed(none, none, none)
-        self._counts: Counter[str] = Counter()
-        self._cpu_seconds = 0.0
-        self._fitted = float("nan")
+        self._handed = Handed.nothing()
+        self._record = Record()
 
     def arrange(self, rows: Integers) -> None:
         """Follow the engine's containers to ``rows`` of before; -1 stands for a new one."""
@@ -106,13 +78,7 @@ class Training:
 
     def health(self) -> Health:
         """Return how training has done."""
-        return Health(
-            {cause: self._counts[f"pass {cause}"] for cause in CAUSES},
-            {reason: self._counts[f"failure {reason}"] for reason in REASONS},
-            {cause: self._counts[f"changed {cause}"] for cause in CAUSES[1:]},
-            self._cpu_seconds,
-            self._fitted,
-        )
+        return self._record.health()
 
     def close(self) -> None:
         """End the child, if one is at work."""
@@ -121,13 +87,14 @@ class Training:
     def _begin(self, cause: str, grid: Grid, demand: Demand) -> None:
         drifted, unused = self._drift.drifted(), self._drift.unused()
         rows, searches = self._choose(cause, grid.end, demand)
-        self._handed = _Handed(*(self._named(grid, series) for series in (rows, drifted, unused)))
+        resources = self._engine.plan.resources
+        self._handed = Handed(*(named(grid.lives, resources, series) for series in (rows, drifted, unused)))
         pooled = self._pooled(grid, demand) if cause == "schedule" else {}
         if not rows.size and not pooled:
             self._learn_anew(grid)
             return
         allowed = self._schedule.begin(grid.end, cause)
-        self._counts[f"pass {cause}"] += 1
+        self._record.began(cause)
         changed = np.isin(rows, np.union1d(drifted, unused))
         newest = np.where(changed, self._drift.since(rows), work.COLUMNS)
         series = work.history(demand, rows, newest)
@@ -151,11 +118,7 @@ class Training:
 
     def _end(self, ended: Answer | Failure, grid: Grid, demand: Demand) -> None:
         failure = self._adopt(ended, grid, demand) if isinstance(ended, Answer) else ended
-        if failure is None:
-            self._fitted = grid.end
-        else:
-            self._counts[f"failure {failure.reason}"] += 1
-        self._cpu_seconds += ended.cpu_seconds
+        self._record.ended(grid.end, ended.cpu_seconds, failure.reason if failure else None)
         self._schedule.end(grid.end, ended.cpu_seconds, good=failure is None)
 
     def _adopt(self, answer: Answer, grid: Grid, demand: Demand) -> Failure | None:
@@ -189,24 +152,16 @@ class Training:
 
     def _learn_anew(self, grid: Grid) -> None:
         """Let the series that changed when the pass began forget what they were."""
-        for cause, named in zip(CAUSES[1:], (self._handed.drifted, self._handed.unused), strict=True):
-            series, _ = self._found(grid, named)
-            self._counts[f"changed {cause}"] += len(series)
+        for cause, those in zip(CAUSES[1:], (self._handed.drifted, self._handed.unused), strict=True):
+            series, _ = self._found(grid, those)
+            self._record.learned_anew(cause, len(series))
         changed, _ = self._found(grid, np.concatenate([self._handed.drifted, self._handed.unused]))
         changed = np.unique(changed)
         relearn(self._engine.flat(), changed)
         self._drift.settle(changed)
 
-    def _named(self, grid: Grid, series: Integers) -> Integers:
-        container, resource = np.divmod(series, self._engine.plan.resources)
-        return np.stack([grid.lives[container], resource], axis=1)
-
-    def _found(self, grid: Grid, named: Integers) -> tuple[Integers, NDArray[np.bool_]]:
-        """Return the series of those ``named`` that still live, and which they are."""
-        where = {int(life): row for row, life in enumerate(grid.lives)}
-        rows = np.array([where.get(int(life), -1) for life in named[:, 0]], np.int64)
-        alive = rows >= 0
-        return rows[alive] * self._engine.plan.resources + named[alive, 1], alive
+    def _found(self, grid: Grid, those: Named) -> tuple[Integers, NDArray[np.bool_]]:
+        return found(grid.lives, self._engine.plan.resources, those)
 
 
 def _installed() -> bool:

@@ -1,6 +1,5 @@
 """A trial of the forecast on recorded series: the engine that serves live, fed column by column."""
 
-import time
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
@@ -8,22 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.forecast import forests, networks
 from exporter.forecast.demand import Demand, prepare
 from exporter.forecast.engine import Engine
-from exporter.forecast.exchange import NonsenseError
 from exporter.forecast.plan import Plan
 from exporter.forecast.recordings import Recording, lay_out
-from exporter.forecast.trainer import Answer, Trainer, failed
-from exporter.forecast.work import FEWEST, history, install, models, request
+from exporter.forecast.teacher import Teacher, fit_models
+from exporter.forecast.work import FEWEST
 from exporter.history.windows import Floats, Integers
 from exporter.sources.files import RecordingError
 
 _WARM_UP = 20_000
 """Columns before the split that are fed; older ones are forgotten by then anyway."""
-_TRAINING_SECONDS = 240.0
-_PASSES_A_DAY = 4
-_PASSES_APART = 0.2
 
 
 @dataclass(frozen=True)
@@ -107,10 +101,10 @@ def _feed(engine: Engine, demand: Demand, at: list[Integers], progress: Callable
     fits = _fits(splits, max(engine.plan.day // 24, 1))
     with closing(Teacher(engine)) as teacher:
         for column in range(begin, end):
-            teacher.turn(column - begin, _before(demand, column))
+            teacher.turn(column - begin, demand.before(column))
             rows = np.array([row for row in fits.get(column, ()) if column - demand.first[row] >= FEWEST], np.int64)
             if rows.size:
-                _train(engine, demand, rows, column)
+                fit_models(engine, demand, rows, column)
             outlook = engine.step(demand, column, column)
             for row, columns in enumerate(wanted):
                 if column in columns:
@@ -128,68 +122,6 @@ def _fits(splits: Integers, hour: int) -> dict[int, list[int]]:
             begun = int(splits[row])
         fits.setdefault(begun, []).append(row)
     return fits
-
-
-class Teacher:
-    """Has network and trees learn as often as pays on a recording; each pass gets an hour, as it might live.
-
-    Passes are ``apart`` by this share of what was fed: the longer, the less one adds.
-    """
-
-    def __init__(self, engine: Engine, apart: float = _PASSES_APART) -> None:
-        self._engine = engine
-        self._apart = apart
-        self._trainer = Trainer(_TRAINING_SECONDS, time.monotonic)
-        self._began = 0
-
-    def turn(self, fed: int, demand: Demand) -> None:
-        """Take what is due after so many columns of ``demand`` were ``fed``, and begin anew where it is time."""
-        day = self._engine.plan.day
-        if self._trainer.busy and fed >= self._began + max(day // 24, 1):
-            ended = self._trainer.wait()
-            if isinstance(ended, Answer):
-                self._adopt(ended, demand)
-        if not self._trainer.busy and fed >= self._began + max(day / _PASSES_A_DAY, fed * self._apart):
-            self._began = fed
-            pooled = forests.request(self._engine) | networks.request(self._engine, demand, fed)
-            if pooled:
-                self._trainer.start(pooled | {"cpu_seconds": np.array(_TRAINING_SECONDS)})
-
-    def _adopt(self, answer: Answer, demand: Demand) -> None:
-        try:
-            forests.install(self._engine, answer.arrays)
-            networks.install(self._engine, demand, answer.arrays)
-        except NonsenseError as error:
-            failed("nonsense", answer.cpu_seconds, error=str(error))
-
-    def close(self) -> None:
-        """End the child, if one is at work."""
-        self._trainer.close()
-
-
-def _before(demand: Demand, column: int) -> Demand:
-    return Demand(
-        demand.values[:, :column],
-        demand.measured[:, :column],
-        demand.low[:, :column],
-        demand.high[:, :column],
-        np.minimum(demand.first, column),
-    )
-
-
-def _train(engine: Engine, demand: Demand, rows: Integers, column: int) -> None:
-    """Let the child fit ARIMA to ``rows`` on what lies before ``column``."""
-    before = _before(demand, column)
-    trainer = Trainer(_TRAINING_SECONDS, time.monotonic)
-    trainer.start(request(engine, history(before, rows), rows, len(rows), _TRAINING_SECONDS))
-    trained = trainer.wait()
-    if isinstance(trained, Answer):
-        try:
-            fitted, found = models(trained.arrays, len(rows))
-        except NonsenseError as error:
-            failed("nonsense", trained.cpu_seconds, error=str(error))
-        else:
-            install(engine, before, rows[fitted], found)
 
 
 def _scale(demand: Demand, row: int, split: int, ahead: tuple[int, ...]) -> NDArray[np.float64]:

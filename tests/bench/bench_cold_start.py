@@ -26,7 +26,7 @@ from exporter.forecast.engine import Engine
 from exporter.forecast.lineage import Lineage
 from exporter.forecast.plan import Plan
 from exporter.forecast.recordings import Recording, clusters, lay_out
-from exporter.forecast.trial import Teacher
+from exporter.forecast.teacher import Teacher
 from exporter.history.signals import LEVELS
 from exporter.history.windows import Floats, Grid
 

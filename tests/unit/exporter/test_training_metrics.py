@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from exporter.forecast.training import Health
+from exporter.forecast.health import Health
 from exporter.publish.exposition import Page
 from exporter.publish.selfmetrics import add_training
 

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from exporter.forecast import recurrent
-from exporter.forecast.recurrent import LENGTH, WIDTH, Network
+from exporter.forecast import backpropagation, recurrent
+from exporter.forecast.backpropagation import LENGTH
+from exporter.forecast.recurrent import WIDTH, Network
 
 AHEAD = 5
 SEQUENCES = 150
@@ -45,7 +46,7 @@ def loss(network: Network, period: int) -> float:
 
 @pytest.fixture(scope="module")
 def trained() -> Network:
-    return recurrent.fit(recurrent.fresh(2, 1, 0), *lessons(24), batches=150, seed=1, enough=lambda: False)
+    return backpropagation.fit(recurrent.fresh(2, 1, 0), *lessons(24), batches=150, seed=1, enough=lambda: False)
 
 
 def test_a_jump_that_only_its_past_announces_is_learned(trained: Network) -> None:
@@ -58,7 +59,7 @@ def test_an_untrained_network_is_last_value() -> None:
 
 def test_a_changed_habit_is_recovered_by_retraining(trained: Network) -> None:
     before = loss(trained, 15)
-    again = recurrent.fit(trained, *lessons(15), batches=150, seed=2, enough=lambda: False)
+    again = backpropagation.fit(trained, *lessons(15), batches=150, seed=2, enough=lambda: False)
     assert not np.allclose(again.readout, trained.readout)
     assert loss(again, 15) < 0.5 < before
 
@@ -108,7 +109,7 @@ def test_series_do_not_disturb_each_other(trained: Network) -> None:
 def test_the_same_lessons_and_seed_give_the_same_network() -> None:
     inputs, targets = lessons(24)
     first, second = (
-        recurrent.fit(recurrent.fresh(2, 1, 0), inputs, targets, batches=5, seed=3, enough=lambda: False)
+        backpropagation.fit(recurrent.fresh(2, 1, 0), inputs, targets, batches=5, seed=3, enough=lambda: False)
         for _ in range(2)
     )
     for name, weights in vars(first).items():
@@ -118,25 +119,27 @@ def test_the_same_lessons_and_seed_give_the_same_network() -> None:
 def test_lessons_without_a_known_target_teach_nothing(trained: Network) -> None:
     inputs, targets = lessons(24)
     assert (
-        recurrent.fit(trained, inputs, np.full_like(targets, np.nan), batches=5, seed=0, enough=lambda: False)
+        backpropagation.fit(trained, inputs, np.full_like(targets, np.nan), batches=5, seed=0, enough=lambda: False)
         is trained
     )
-    assert recurrent.fit(trained, inputs[:, :0], targets[:, :0], batches=5, seed=0, enough=lambda: False) is trained
+    assert (
+        backpropagation.fit(trained, inputs[:, :0], targets[:, :0], batches=5, seed=0, enough=lambda: False) is trained
+    )
 
 
 def test_wild_and_missing_numbers_in_lessons_leave_weights_finite() -> None:
     inputs, targets = lessons(24)
     inputs[::7], targets[::5], targets[::11] = np.nan, np.nan, 1e18
     inputs[::13] = -1e18
-    network = recurrent.fit(recurrent.fresh(2, 1, 0), inputs, targets, batches=10, seed=0, enough=lambda: False)
+    network = backpropagation.fit(recurrent.fresh(2, 1, 0), inputs, targets, batches=10, seed=0, enough=lambda: False)
     assert all(np.isfinite(weights).all() for weights in vars(network).values())
 
 
 def test_the_gradient_is_that_of_the_error(trained: Network, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recurrent, "_STEEPEST", np.inf)
+    monkeypatch.setattr(backpropagation, "_STEEPEST", np.inf)
     inputs, targets = lessons(24)
     inputs, targets = inputs[:, :8], targets[:, :8]
-    slopes = recurrent._slopes(trained, recurrent.squash(inputs), targets)
+    slopes = backpropagation._slopes(trained, recurrent.squash(inputs), targets)
     length = np.sqrt(sum((slope**2).sum() for slope in slopes))
 
     def error(along: float) -> float:
@@ -145,6 +148,6 @@ def test_the_gradient_is_that_of_the_error(trained: Network, monkeypatch: pytest
         for seen, wanted in zip(inputs, targets, strict=True):
             states = recurrent.advance(network, states, seen)
             left.append(recurrent.predict(network, states, seen).astype(np.float64) - wanted)
-        return float(np.nanmean(np.sqrt(np.array(left[recurrent.BURN :]) ** 2 + recurrent._ROUNDING**2)))
+        return float(np.nanmean(np.sqrt(np.array(left[backpropagation.BURN :]) ** 2 + backpropagation._ROUNDING**2)))
 
     assert (error(1e-3) - error(-1e-3)) / 2e-3 == pytest.approx(length, rel=0.02)

@@ -3,12 +3,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from exporter.forecast import boosting, child, networks, recurrent, sequences
+from exporter.forecast import backpropagation, boosting, child, networks, recurrent, sequences
+from exporter.forecast.backpropagation import BURN, LENGTH
 from exporter.forecast.demand import Demand
 from exporter.forecast.engine import Engine
 from exporter.forecast.exchange import NonsenseError
 from exporter.forecast.plan import Plan
-from exporter.forecast.recurrent import BURN, LENGTH, Network
+from exporter.forecast.recurrent import Network
 from exporter.forecast.state import MEMBERS, bequeath
 from exporter.persist.arrays import MismatchError, under
 
@@ -101,7 +102,7 @@ def test_a_series_that_was_never_seen_teaches_nothing_and_harms_nothing(values: 
     first = np.array([0] * SERIES + [values.shape[1]])
     seen, came = sequences.lessons(values, first, units, AHEAD)
     assert np.isnan(came[:, SERIES]).all()
-    trained = recurrent.fit(recurrent.fresh(sequences.INPUTS, 2, 0), seen, came, 5, 0, lambda: False)
+    trained = backpropagation.fit(recurrent.fresh(sequences.INPUTS, 2, 0), seen, came, 5, 0, lambda: False)
     assert all(np.isfinite(weights).all() for weights in vars(trained).values())
 
 
