@@ -59,8 +59,10 @@ class Gatherer:
     ) -> tuple[dict[str, Identity], dict[str, Identity]]:
         """Return whom each source lists, by key."""
         named, unnamed = self._cadvisor.identities(cadvisor or {}), self._probe.identities(probe or {})
-        # A recording may hold calls alone, and is given as both sources; cAdvisor itself counts none.
-        return named | self.calls.identities((cadvisor or {}).get(SYSCALLS, NO_SAMPLES)), unnamed
+        # A recording may hold calls alone, and is given as both sources; cAdvisor itself counts none. Nothing is asked
+        # then: an index that is shown an empty list reads all of the probe's label blocks again in the same cycle.
+        calls = (cadvisor or {}).get(SYSCALLS, NO_SAMPLES)
+        return named | (self.calls.identities(calls) if calls.keys else {}), unnamed
 
     def remove(self, row: int, last: int) -> None:
         """Forget ``row``; the row ``last`` takes its place."""

@@ -5,7 +5,7 @@ same workload: the same load with noise and a little later. Beside them lives a 
 load from the beginning, and at each arrival a stranger with that load and nobody to inherit from. What the sibling
 forecast in its first 30 minutes is compared with what those two, and last value, said of the same minutes: the loss
 (e + δs) / (b + δs) of one over that of the other, averaged geometrically over series. JSON lines go to stdout, each
-series to stderr.
+series and the share done to stderr. All of crane_dsp takes about ten minutes of a core, half of them to grow trees.
 """
 
 import argparse
@@ -169,8 +169,14 @@ def _fed(node: Node, loads: list[Load], step: float) -> dict[tuple[int, str], Do
         teacher.turn(column - begin, demand)
         for number, row, kind in _newcomers(node, loads, lives):
             said[number, kind].append(quantiles[row])
+        _progress(column + 1 - begin, last - begin)
     teacher.close()
     return {key: np.array(forecasts, np.float64) for key, forecasts in said.items()}
+
+
+def _progress(done: int, of: int) -> None:
+    if done * 20 // of > (done - 1) * 20 // of:
+        print(f"  {done / of:.0%} of {of} columns", file=sys.stderr, flush=True)
 
 
 def _grid(node: Node, lives: NDArray[np.int64], column: int, step: float) -> Grid:

@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 
 from exporter.config import Config
+from exporter.history import index
 from exporter.history.signals import COLUMN
 from exporter.history.snapshot import Snapshot
 from exporter.history.store import History
-from exporter.sources.exposition import Family, Samples
+from exporter.sources.exposition import Family, Samples, parse_labels
 
 START = 1_800_000_000.0
 CPU, MEMORY = "container_cpu_usage_seconds_total", "container_memory_working_set_bytes"
@@ -205,3 +206,20 @@ def test_a_block_of_labels_that_cannot_be_read_costs_only_its_own_series(history
         [*family.keys, b"{id=oops}"], np.append(family.values, 1.0), np.append(family.timestamps, START)
     )
     assert [who.container for who in history.update(samples, None, START).identities] == ["web"]
+
+
+def test_label_blocks_are_read_once_however_many_cycles_serve_them(
+    history: History, cadvisor: Make, probe: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+
+    def labels(block: bytes) -> dict[str, str]:
+        read.append(block)
+        return parse_labels(block)
+
+    monkeypatch.setattr(index, "parse_labels", labels)
+    for ticks in range(4):
+        now = START + 15 * ticks
+        calls = probe(now, {"web": {CALLS: {"read": 4.0 * ticks}, OPENS: ticks}})
+        history.update(cadvisor(now, {"web": {CPU: 1.0 * ticks}}), calls, now)
+    assert len(read) == 3
