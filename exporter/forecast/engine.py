@@ -12,7 +12,7 @@ from exporter.forecast.demand import Demand
 from exporter.forecast.features import FEATURES, Shared, common, features
 from exporter.forecast.learning import Due, Past
 from exporter.forecast.pending import Pending
-from exporter.forecast.plan import Plan
+from exporter.forecast.plan import MEDIAN, Plan
 from exporter.forecast.recurrent import Network
 from exporter.forecast.samples import Samples
 from exporter.forecast.saved import export_state, restored_state
@@ -175,7 +175,7 @@ class Engine:
 
     @property
     def _middle(self) -> list[int]:
-        return [self.plan.levels.index(0.5)]
+        return [self.plan.levels.index(MEDIAN)]
 
     def _boost(self, shared: Shared, base: Floats, state: State, i: int, past: Past) -> Floats:
         """Return [series, levels] by the trees, NaN before there are any; keep some of what they are told."""

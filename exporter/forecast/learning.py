@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.forecast import calibration, regression, selection
-from exporter.forecast.plan import Plan
+from exporter.forecast.plan import MEDIAN, Plan
 from exporter.forecast.state import MEMBERS, RING, SAID, SCORED, STANDING, State
 from exporter.history.windows import Bools, Floats, Integers
 
@@ -143,7 +143,7 @@ def _calibrate_upper(state: State, i: int, past: Past, due: Due, plan: Plan) -> 
     state.upper[:, i] = selection.decayed(state.upper[:, i], loss, state.heard[:, i, -1], _UPPER_MEMORY)
     calibration.correct(state.shift[:, i], _hits(short[..., 0]), plan.levels)
     over = _hits(short[..., 1])
-    state.nudge[:, i] += np.nan_to_num(_NUDGE * (levels[:, 0] - over)) * (levels[:, 0] != 0.5)
+    state.nudge[:, i] += np.nan_to_num(_NUDGE * (levels[:, 0] - over)) * (levels[:, 0] != MEDIAN)
 
 
 def _hits(short: Floats) -> Floats:
