@@ -16,6 +16,8 @@ from exporter.persist.arrays import Arrays, MismatchError, fitting, numbers
 MOST_STEPS, MOST_TOGETHER = 2048, 400_000
 """Steps remembered of one workload, and of all; at 50 calls 40 MB."""
 FEWEST_STEPS = 256
+_ROOM = 4
+"""Steps that there is room for at first: most workloads that come and go in a minute have no more."""
 LONGEST = 16
 """Times the sample after which each further step still replaces another with this one's inverse as probability."""
 MOST_FITS, MOST_FITTED = 4, 2048
@@ -28,7 +30,7 @@ class Habit:
 
     columns: Integers = field(default_factory=lambda: np.zeros(0, np.int64))
     """The window's calls that were seen, in the order of their appearance."""
-    sample: Halves = field(default_factory=lambda: np.zeros((64, 0), np.float16))
+    sample: Halves = field(default_factory=lambda: np.zeros((_ROOM, 0), np.float16))
     """[room, columns], log(1 + count)."""
     count: int = 0
     seen: int = 0
