@@ -104,6 +104,14 @@ def test_the_sample_of_a_workload_is_bounded_and_keeps_the_past() -> None:
     assert habit.seen == 3 * MOST_STEPS
 
 
+def test_a_workload_of_two_steps_takes_little_room() -> None:
+    habit = Habit()
+    for _ in range(2):
+        habit.learn(np.ones(40), MOST_STEPS)
+    assert habit.steps.shape == (2, 40)
+    assert habit.sample.nbytes < 500
+
+
 def test_a_tail_keeps_the_rate_that_it_promises() -> None:
     noise = np.random.default_rng(1)
     tail = fit_tail(noise.exponential(2.0, 4000))
