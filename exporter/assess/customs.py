@@ -25,7 +25,7 @@ KINDS: Final = ("computing", "rewriting")
 LEAST_LEVEL = np.array([0.05, 1.0])
 LEAST_SHARE = np.array([2e-5, 0.002])
 """What is never worth a word, a second and a call: a usual service computes for some 100 µs a call."""
-BEYOND: Final = ((2.0, 4.0), (3.0, 10.0))
+BEYOND: Final = ((1.5, 3.0), (3.0, 10.0))
 """Times the most that was seen, by kind: where suspicion starts, and where it is complete."""
 RECENT = 6.0
 """Seconds over which computing is measured: collectors of garbage are quick."""

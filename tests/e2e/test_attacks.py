@@ -51,6 +51,8 @@ class Lab:
     seconds: dict[str, float] = field(default_factory=dict)
     reasons: dict[str, list[str]] = field(default_factory=dict)
     begun: dict[str, float] = field(default_factory=dict)
+    alerts: dict[str, str] = field(default_factory=dict)
+    """Descriptions of the quarantine alerts at the end."""
     judged: dict[str, bool] = field(default_factory=dict)
     """Whether a benign service's container had a finished profile, past its start, when it was looked at last."""
     threshold: float = 0.0
@@ -107,6 +109,7 @@ def lab(_session_stack: Stack) -> Iterator[Lab]:
         found.judged = {
             name: bool(found.profile(name)["profile_finished"]) for name in ("load", "restart", "replica", "reload")
         }
+        found.alerts = _alerts(found)
         _write(found)
         yield found
     finally:
@@ -158,9 +161,19 @@ def _attack(lab: Lab) -> None:
     lab.watch(lambda: len(lab.seconds) == len(ATTACKS), IN_TIME + 5)
 
 
+def _alerts(lab: Lab) -> dict[str, str]:
+    answer = requests.get(f"{lab.stack.prometheus_url}/api/v1/alerts", timeout=10).json()
+    names = {container: name for name, container in lab.ids.items()}
+    return {
+        names[alert["labels"]["container_id"]]: alert["annotations"]["description"]
+        for alert in answer["data"]["alerts"]
+        if alert["labels"]["alertname"] == "CppQuarantine" and alert["labels"].get("container_id") in names
+    }
+
+
 def _write(lab: Lab) -> None:
     """Keep the figures for those who ask how fast it was."""
-    figures = {"seconds": lab.seconds, "highest": lab.highest, "reasons": lab.reasons, "last": {n: (lab.profile(n)["security_risk_score"], lab.profile(n)["reasons"]) for n in ATTACKS}}
+    figures = {"seconds": lab.seconds, "highest": lab.highest, "reasons": lab.reasons, "alerts": lab.alerts}
     (BUILD / "attacks.json").write_text(json.dumps(figures, indent=1))
     for name, seconds in lab.seconds.items():
         print(f"{name}: {seconds:.1f} s: {'; '.join(lab.reasons[name])}")
@@ -176,6 +189,15 @@ def test_an_attack_raises_the_risk_over_the_threshold_within_15_seconds(lab: Lab
 @pytest.mark.parametrize(("attack", "named"), ATTACKS.items())
 def test_the_reasons_name_what_the_attack_did_and_since_when(lab: Lab, attack: str, named: str) -> None:
     assert any(named in reason and " since " in reason for reason in lab.reasons.get(attack, []))
+
+
+@pytest.mark.parametrize(("attack", "named"), {**ATTACKS, "miner": "connections: other", "ransom": "rewriting"}.items())
+def test_the_alert_names_it_too(lab: Lab, attack: str, named: str) -> None:
+    assert named in lab.alerts.get(attack, "")
+
+
+def test_no_other_container_is_to_be_quarantined(lab: Lab) -> None:
+    assert lab.alerts.keys() <= ATTACKS.keys()
 
 
 @pytest.mark.parametrize("name", ["load", "restart", "replica", "reload"])

@@ -157,3 +157,22 @@ def test_the_calls_of_a_threads_birth_are_no_news(make_window: MakeWindow) -> No
         old.cycle([USUAL])
     born = {"set_robust_list": 1.0, "gettid": 1.0, "prctl": 1.0, "madvise": 2.0}
     assert old.cycle([{**USUAL, **born}]).security_risk[0] == 0
+
+
+def test_workers_that_give_up_their_rights_after_a_reload_are_no_alarm(watch: Watch) -> None:
+    watch.learn([{**USUAL, "clone": 0.1}])
+    workers = {
+        "setuid": 0.1,
+        "setgid": 0.1,
+        "setgroups": 0.1,
+        "prctl": 0.1,
+        "socketpair": 0.1,
+        "sched_setaffinity": 0.1,
+    }
+    assert watch.cycle([{**USUAL, "clone": 0.1, **workers}]).security_risk[0] < 0.8
+
+
+def test_a_first_connection_with_all_that_comes_with_it_is_no_alarm_in_a_young_profile(watch: Watch) -> None:
+    watch.learn([USUAL])
+    calls = dict.fromkeys(("socket", "connect", "getsockname", "getpeername", "setsockopt", "sendto", "recvfrom"), 0.1)
+    assert watch.cycle([{**USUAL, **calls}]).security_risk[0] < 0.8
