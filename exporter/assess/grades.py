@@ -41,8 +41,10 @@ _FAMILIES: Final = {
 """Calls that come together by their nature: one piece of evidence, as strong as the strongest of them."""
 BIRTH: Final = ("clone", "clone3", "set_robust_list")
 """Calls that tell of a new thread or process."""
-_BORN_WITH: Final = frozenset({*BIRTH, "gettid", "prctl", "sched_setaffinity", "setpriority"})
-"""Calls that say nothing in a step in which one was born: a pool of threads that grows makes them."""
+_GIVE_UP: Final = ("setgid", "setgroups", "setregid", "setresgid", "setresuid", "setreuid", "setuid")
+_BORN_WITH: Final = frozenset({*BIRTH, *_GIVE_UP, "gettid", "prctl", "sched_setaffinity", "setpriority"})
+"""Calls that say nothing in a step in which one was born: a pool of threads that grows makes them, and workers that a
+server starts anew after a reload give up their rights."""
 
 
 @lru_cache(maxsize=4)
