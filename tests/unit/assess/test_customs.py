@@ -115,3 +115,27 @@ def test_customs_survive_a_restart(watch: Watch, make_window: MakeWindow) -> Non
     again.assessor.restore(saved)
     again.end = watch.end
     assert again.cycle(cpu=1.0, other=0.1).security_risk[0] > 0.8
+
+
+def test_a_clock_that_jumps_neither_teaches_nor_forgets_an_attack(watch: Watch) -> None:
+    assert watch.cycle(cpu=1.0, other=0.1).security_risk[0] > 0.8
+    watch.end -= 7200
+    assert watch.cycle().security_risk[0] > 0.8
+    assert watch.cycle(other=0.1).security_risk[0] > 0.8
+
+
+def test_a_thousand_containers_that_are_replaced_each_cycle_stay_bounded(make_window: MakeWindow) -> None:
+    customs = Customs(LEARN)
+    for cycle in range(6):
+        lives = np.arange(1000) + 1000 * cycle
+        window = make_window(
+            step=STEP,
+            end=1e9 + STEP * cycle,
+            cpu=np.full((1000, 4), CPU),
+            calls={"read": [1.0] * 1000},
+            protocols={"redis": [1.0] * 1000},
+            lives=lives,
+            workloads=lives,
+        )
+        customs.observe(window, STEP)
+    assert max(len(array) for array in customs.export().values()) <= 4096
