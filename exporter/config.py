@@ -107,8 +107,8 @@ class ThresholdsConfig(_Section):
 class AlarmsConfig(_Section):
     """How often a container may raise an alarm on an ordinary day's work: scores of calls are calibrated to it."""
 
-    anomaly: float = Field(default=90.0, gt=0)
-    """Steps a container-month at which cpp_anomaly_ratio passes .8 because of calls: evidence, not yet a page."""
+    anomaly: float = Field(default=1.0, gt=0)
+    """Times that CppAnomaly may fire: resources pass .8 so often; calls so that two in five minutes do."""
     security_risk: float = Field(default=5.0, gt=0)
     """The same of cpp_security_risk_ratio, because of an ordinary call that was never made before."""
 

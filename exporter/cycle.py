@@ -48,7 +48,7 @@ class Cycle:
         self.history = History(config)
         self.state: State | None = None
         self._forecaster = Forecaster(config.forecast)
-        self._assessor = Assessor(config.assess)
+        self._assessor = Assessor(config.assess, config.interval)
         self._forecast: Forecast | None = None
         self._steps = 0
         self._untried = False

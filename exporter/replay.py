@@ -55,7 +55,7 @@ def _config(config: Config, step: float, learn: float) -> Config:
     """
     coarse = max(step, config.forecast.step)
     given = config.assess.alarms_per_container_month
-    alarms = given.model_copy(update={key: value * config.interval / step for key, value in given})
+    alarms = given.model_copy(update={"security_risk": given.security_risk * config.interval / step})
     changed = {
         "interval": step,
         "history": config.history.model_copy(update={"window": _COLUMNS * step, "forecast_window": 2 * coarse}),

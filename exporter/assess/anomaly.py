@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.assess import pressed
+from exporter.assess.rarity import MONTH
 from exporter.assess.rhythm import Rhythms, Strange
 from exporter.assess.robust import Numbers, columns, mean, median, quantiles, ramp, spread, thin
 from exporter.assess.slots import Slots, fitted
@@ -42,7 +43,9 @@ MINUTE = 60.0
 LEARN = 14 * 86_400.0
 """Seconds for which habits are learned at full pace."""
 AT_ALARM = 0.2
-"""1 less the ratio of what happens once a container-month."""
+"""1 less the ratio of what happens as often as the user allows for."""
+TOGETHER, CYCLE = 300.0, 15.0
+"""Seconds within which the rule wants evidence twice, and seconds from one cycle to the next as shipped."""
 BEYOND = (3.0, 8.0)
 """Spreads outside the usual band: where suspicion starts, and where it is complete."""
 
@@ -77,9 +80,9 @@ class _Judgement:
         return cls(lives, np.zeros(count), np.zeros(count, dtype=np.bool_), np.zeros((count, len(FLOORS))))
 
     @classmethod
-    def of(cls, lives: Integers, strange: Strange) -> Self:
+    def of(cls, lives: Integers, strange: Strange, monthly: float) -> Self:
         """Return the published meaning of ``strange``."""
-        return cls(lives, ratio(strange.rate), np.isfinite(strange.rate), strange.offset)
+        return cls(lives, ratio(strange.rate, monthly), np.isfinite(strange.rate), strange.offset)
 
     def at(self, lives: Integers) -> "_Judgement":
         """Return the rows of ``lives``."""
@@ -92,12 +95,22 @@ class _Judgement:
         return result
 
 
-def ratio(rate: Numbers) -> Numbers:
-    """Return 0 to 1 for what is expected ``rate`` times a container-month: .8 for once, .87 for once in ten months.
+def ratio(rate: Numbers, monthly: float = 1.0) -> Numbers:
+    """Return 0 to 1 for what is expected ``rate`` times a container-month: .8 for ``monthly``, .87 for a tenth of it.
 
-    A threshold t thus stands for ((1 - t) / .2)^5 alarms a container-month.
+    A threshold t thus stands for ((1 - t) / .2)^5 times as many alarms.
     """
-    return np.clip(1 - AT_ALARM * np.minimum(rate, 1e6) ** 0.2, 0.0, 1.0)
+    rarity: Numbers = np.clip(1 - AT_ALARM * np.minimum(rate / monthly, 1e6) ** 0.2, 0.0, 1.0)
+    return rarity
+
+
+def evidence_rate(monthly: float, interval: float) -> float:
+    """Return how many single cycles of evidence a month may bring for two to meet ``monthly`` times by chance.
+
+    Cycles that come at random, r a month, have another within the next TOGETHER seconds r² TOGETHER / MONTH times.
+    Evidence is as improbable in each cycle whatever its ``interval``, so that a recording is judged as life is.
+    """
+    return float(np.sqrt(monthly * MONTH / TOGETHER)) * CYCLE / interval
 
 
 @dataclass
@@ -106,6 +119,8 @@ class Anomalies:
 
     learn: float
     """Seconds of past needed where that is less than LEAST_PAST."""
+    monthly: float = 1.0
+    """Alarms a container-month that the user allows for."""
     _slots: Slots = field(default_factory=lambda: Slots(MOST_WORKLOADS))
     _rhythms: Rhythms = field(default_factory=lambda: Rhythms(np.array(list(FLOORS.values())), LEARN))
     _minute: float = -1.0
@@ -145,7 +160,7 @@ class Anomalies:
             self._minute = window.end // step
             values = mean(signals[:, :, -columns(step, window.step) :])
             strange = self._rhythms.observe(window.workloads, window.lives, values, window.end, step)
-            self._last = _Judgement.of(window.lives, strange)
+            self._last = _Judgement.of(window.lives, strange, self.monthly)
         return self._last.at(window.lives)
 
     def _remembered(self, window: Window, band: Numbers) -> tuple[Numbers, Numbers, Numbers, Numbers]:

@@ -7,13 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.assess import burst, flood, interference
-from exporter.assess.anomaly import Anomalies
+from exporter.assess.anomaly import CYCLE, Anomalies, evidence_rate
 from exporter.assess.behaviour import Behaviour
-from exporter.assess.explain import Findings, reasons
+from exporter.assess.causes import causes
+from exporter.assess.explain import NEAR, Findings, reasons
 from exporter.assess.leaks import Leaks
 from exporter.assess.robust import Numbers
 from exporter.assess.scores import Scores
 from exporter.assess.security import Security
+from exporter.assess.since import Since
 from exporter.config import AssessConfig
 from exporter.history.windows import Floats, Window
 from exporter.persist.arrays import Arrays, exported, within
@@ -29,12 +31,14 @@ class Assessor:
     outlives the window is remembered: what workloads call, memory over two days, evidence that fades over minutes.
     """
 
-    def __init__(self, config: AssessConfig) -> None:
+    def __init__(self, config: AssessConfig, interval: float = CYCLE) -> None:
+        """Score windows that come each ``interval`` seconds."""
         self._config = config
         alarms = config.alarms_per_container_month
-        self._behaviour = Behaviour(config.learn, alarms.anomaly)
+        self._behaviour = Behaviour(config.learn, evidence_rate(alarms.anomaly, interval))
         self._security = Security(config.learn, alarms.security_risk, config.hold)
-        self._anomalies = Anomalies(config.learn)
+        self._anomalies = Anomalies(config.learn, alarms.anomaly)
+        self._since = Since()
         self._leaks = Leaks()
         self._last: float | None = None
 
@@ -47,11 +51,12 @@ class Assessor:
         for name, part in self._parts().items():
             part.restore(within(name, arrays))
 
-    def _parts(self) -> dict[str, Behaviour | Security | Anomalies | Leaks]:
+    def _parts(self) -> dict[str, Behaviour | Security | Anomalies | Since | Leaks]:
         return {
             "behaviour": self._behaviour,
             "security": self._security,
             "anomalies": self._anomalies,
+            "since": self._since,
             "leaks": self._leaks,
         }
 
@@ -59,20 +64,22 @@ class Assessor:
         """Return the scores of now; each call also learns from the time since the one before."""
         elapsed = self._elapsed(window)
         conduct = self._behaviour.observe(window, elapsed, self._security.ordinary(window.syscall_names))
-        risk, parts, since = self._security.assess(window, conduct, elapsed)
+        risk = self._security.assess(window, conduct, elapsed)
         anomaly = self._anomalies.assess(window, conduct.departure)
+        anomaly = replace(anomaly, score=np.maximum(anomaly.score, conduct.departure))
+        high = anomaly.score >= NEAR * self._config.thresholds.anomaly
         findings = Findings(
             burst=burst.find(window),
             leak=self._leaks.find(window),
             flood=flood.find(window),
             interference=interference.find(window),
-            anomaly=replace(anomaly, score=np.maximum(anomaly.score, conduct.departure)),
+            anomaly=anomaly,
+            anomaly_since=self._since.observe(window.lives, high, window.end),
             departure=conduct.departure,
             calls_off=conduct.off,
             risk=risk,
-            risk_parts=parts,
-            risk_since=since,
             syscall_names=window.syscall_names,
+            protocol_names=window.protocol_names,
         )
         return Scores(
             lives=window.lives,
@@ -84,9 +91,10 @@ class Assessor:
             victims=findings.interference.victims,
             exhaustion_seconds=findings.leak.exhaustion.astype(np.float32),
             anomaly=_score(findings.anomaly.score),
-            security_risk=_score(risk),
+            security_risk=_score(risk.score),
             profile_finished=conduct.finished,
             reasons=reasons(findings, self._config.thresholds),
+            causes=causes(findings, self._config.thresholds),
         )
 
     def _elapsed(self, window: Window) -> float:

@@ -12,6 +12,7 @@ from exporter.assess.interference import Interference
 from exporter.assess.leak import Leak
 from exporter.assess.robust import Numbers
 from exporter.assess.scores import INTERFERENCE
+from exporter.assess.security import Risk
 from exporter.config import ThresholdsConfig
 
 NEAR = 0.75
@@ -19,6 +20,12 @@ NEAR = 0.75
 MOST_REASONS = 5
 CLEARLY = 3.0
 """Deviations of one call that are worth a word."""
+MOST_NAMES, LEAST_PART = 4, 0.01
+_EXCESSES = (
+    "computes {:.0f} times as much as ever, in all and for each call",
+    "rewrites {:.0f} times as many files as ever, in all and for each call",
+)
+"""In the order of KINDS."""
 _TAKES = ("uses {:.2f} cores", "takes {} of memory a second", "moves {} a second to or from disk")
 
 
@@ -31,24 +38,22 @@ class Findings:
     flood: Flood
     interference: Interference
     anomaly: Anomaly
+    anomaly_since: Numbers
+    """[containers], epoch seconds."""
     departure: Numbers
     """[containers], how improbable the counts of calls are, 0–1."""
     calls_off: Numbers
     """[containers, calls], deviations from what is usual, signed."""
-    risk: Numbers
-    """[containers]"""
-    risk_parts: Numbers
-    """[containers, calls]"""
-    risk_since: Numbers
-    """[containers], epoch seconds of the first evidence."""
+    risk: Risk
     syscall_names: tuple[str, ...]
+    protocol_names: tuple[str, ...]
 
 
 def reasons(findings: Findings, thresholds: ThresholdsConfig) -> tuple[tuple[str, ...], ...]:
     """Return for each container why its high scores are high, strongest first."""
-    found: list[list[tuple[float, str]]] = [[] for _ in findings.risk]
-    for row in _high(findings.risk, thresholds.security_risk):
-        found[row].append((findings.risk[row], _risk(findings, row)))
+    found: list[list[tuple[float, str]]] = [[] for _ in findings.risk.score]
+    for row in _high(findings.risk.score, thresholds.security_risk):
+        found[row].append((findings.risk.score[row], _risk(findings, row)))
     for row in _high(findings.leak.score, thresholds.memory_leak):
         found[row].append((findings.leak.score[row], _leak(findings.leak, row)))
     for row in _high(findings.interference.caused.max(axis=(1, 2), initial=0), thresholds.interference_caused):
@@ -60,8 +65,9 @@ def reasons(findings: Findings, thresholds: ThresholdsConfig) -> tuple[tuple[str
     for row in _high(findings.burst.score, thresholds.cpu_burst):
         found[row].append((findings.burst.score[row], _burst(findings.burst, row)))
     for row in _high(findings.anomaly.score, thresholds.anomaly):
-        told = _calls(findings, row) if findings.departure[row] >= findings.anomaly.score[row] else None
-        found[row].append((findings.anomaly.score[row], told or _anomaly(findings.anomaly, row)))
+        by_calls = findings.departure[row] >= findings.anomaly.score[row]
+        told = _calls(findings, row) if by_calls else _anomaly(findings.anomaly, row)
+        found[row].append((findings.anomaly.score[row], f"{told}, since {clock(findings.anomaly_since[row])}"))
     return tuple(tuple(text for _, text in sorted(each, key=lambda r: -r[0])[:MOST_REASONS]) for each in found)
 
 
@@ -70,10 +76,18 @@ def _high(score: Numbers, threshold: float) -> list[int]:
 
 
 def _risk(findings: Findings, row: int) -> str:
-    worst = np.argsort(-findings.risk_parts[row], kind="stable")[:4]
-    names = [findings.syscall_names[call] for call in worst if findings.risk_parts[row, call] > 0.01]
-    since = datetime.fromtimestamp(float(findings.risk_since[row]), tz=UTC)
-    return f"calls {', '.join(names)}, never seen in its profile, since {since:%H:%M} UTC"
+    risk = findings.risk
+    told = [(risk.excess[row, kind], text.format(risk.times[row, kind])) for kind, text in enumerate(_EXCESSES)]
+    for what, names, parts in (
+        ("calls {}", findings.syscall_names, risk.calls[row]),
+        ("connects to {}", findings.protocol_names, risk.destinations[row]),
+    ):
+        worst = [int(part) for part in np.argsort(-parts, kind="stable")[:MOST_NAMES] if parts[part] > LEAST_PART]
+        if worst:
+            text = what.format(", ".join(names[part] for part in worst))
+            told.append((parts[worst[0]], f"{text}, never seen in {duration(risk.watched[row])} of its profile"))
+    told.sort(key=lambda each: -each[0])
+    return f"{'; '.join(text for part, text in told if part > LEAST_PART)}; since {clock(risk.since[row])}"
 
 
 def _leak(leak: Leak, row: int) -> str:
@@ -119,6 +133,19 @@ def _calls(findings: Findings, row: int) -> str:
     worst = [int(call) for call in np.argsort(-np.abs(off), kind="stable")[:3] if abs(off[call]) >= CLEARLY]
     told = [f"{findings.syscall_names[call]} ({off[call]:+.0f} deviations)" for call in worst]
     return f"an unusual number of calls of {', '.join(told)}" if told else "calls made together as never before"
+
+
+def clock(at: float) -> str:
+    """Return epoch seconds as a time of day."""
+    return f"{datetime.fromtimestamp(float(at), tz=UTC):%H:%M:%S} UTC"
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person tells it, for example 2.5 h."""
+    for unit, length in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.1f} {unit}"
+    return f"{seconds:.0f} s"
 
 
 def size(amount: float) -> str:

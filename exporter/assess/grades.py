@@ -29,16 +29,36 @@ does to its own memory, threads, clocks and open files."""
 _WEIGHTS: Final = {name: weight for weight, names in _GRADES.items() for name in names.split()}
 ORDINARY = 0.08
 """Weight of all other calls."""
+_FAMILIES: Final = {
+    "identity": "setfsgid setfsuid setgid setgroups setregid setresgid setresuid setreuid setuid capset",
+    "network": "connect socket",
+    "server": "accept accept4 bind listen",
+    "streams": "dup2 dup3",
+    "birth": "fork vfork",
+    "rights": "chmod chown fchmod fchmodat fchown fchownat lchown",
+    "links": "link linkat symlink symlinkat",
+}
+"""Calls that come together by their nature: one piece of evidence, as strong as the strongest of them."""
 BIRTH: Final = ("clone", "clone3", "set_robust_list")
 """Calls that tell of a new thread or process."""
-_BORN_WITH: Final = frozenset({*BIRTH, "gettid", "prctl", "sched_setaffinity", "setpriority"})
-"""Calls that say nothing in a step in which one was born: a pool of threads that grows makes them."""
+_GIVE_UP: Final = ("setgid", "setgroups", "setregid", "setresgid", "setresuid", "setreuid", "setuid")
+_BORN_WITH: Final = frozenset({*BIRTH, *_GIVE_UP, "gettid", "prctl", "sched_setaffinity", "setpriority"})
+"""Calls that say nothing in a step in which one was born: a pool of threads that grows makes them, and workers that a
+server starts anew after a reload give up their rights."""
 
 
 @lru_cache(maxsize=4)
 def weights(names: tuple[str, ...]) -> Numbers:
     """Return [calls], the weight of each as an unknown one."""
     return np.array([_WEIGHTS.get(name, ORDINARY) for name in names])
+
+
+@lru_cache(maxsize=4)
+def families(names: tuple[str, ...]) -> dict[str, Bools]:
+    """Return [calls] by family: which are members."""
+    return {
+        family: np.array([name in members.split() for name in names], np.bool_) for family, members in _FAMILIES.items()
+    }
 
 
 @lru_cache(maxsize=4)

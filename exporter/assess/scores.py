@@ -13,6 +13,18 @@ TOP_VICTIMS: Final = 3
 
 
 @dataclass(frozen=True)
+class Cause:
+    """One cause of one score."""
+
+    score: str
+    """As in cpp_alarm_threshold_ratio."""
+    name: str
+    """A system call, a destination, a kind of excess or a signal."""
+    strength: float
+    """How unusual, 0–1."""
+
+
+@dataclass(frozen=True)
 class Scores:
     """Scores from 0 to 1; rows as in the window."""
 
@@ -40,3 +52,5 @@ class Scores:
     """[containers], whether the workload's calls were watched long enough to judge by."""
     reasons: tuple[tuple[str, ...], ...]
     """[containers], why the high scores are high, the strongest first; empty where none is."""
+    causes: tuple[tuple[Cause, ...], ...]
+    """[containers], the causes of a high risk and a high anomaly by a word each, the strongest first."""

@@ -1,110 +1,168 @@
-"""Security risk: calls a workload never made while it was learned.
+"""Security risk: what a workload never did while it was learned, put together.
 
-What one says grows with its name (grades.py) and with the profile: in one that has been watched for long without a new
-call, any new call that says something at all is an alarm, as often as the user allows for. How often new calls come is
-estimated from how they came so far (Good and Turing's question, answered by time).
+Calls that it never made say as much as their names (grades.py). A profile that has been watched for long without a new
+call makes any new call that says something an alarm, as often as the user allows for: how often new calls come is
+estimated from how they came so far (Good and Turing's question, answered by time). New destinations, computing and the
+rewriting of files out of all proportion (customs.py) add to that; only the last is an alarm alone.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exporter.assess.behaviour import ALARM, MONTH, Conduct
-from exporter.assess.grades import ORDINARY, weights
+from exporter.assess.customs import KINDS, Customs
+from exporter.assess.grades import ORDINARY, families, weights
+from exporter.assess.held import Held
+from exporter.assess.lifetimes import settled
 from exporter.assess.robust import Numbers
 from exporter.assess.slots import Slots, fitted
-from exporter.history.windows import Bools, Window
+from exporter.history.windows import Bools, Integers, Window
 from exporter.persist.arrays import Arrays, fitting, under, within
 
 MOST_ORDINARY = 0.5
 """What all ordinary calls together may reach in a young profile: a new release makes many, none of them dangerous."""
-FADE = 7 / 3
-"""Times that evidence takes to fade, in times that it is held."""
+DESTINATION = 0.5
+"""Weight of a protocol that was never spoken: alone, and with the calls that come with a first connection, no alarm."""
+EXCESS = np.array([0.65, 0.85])
+"""Weight of each of KINDS: hard work alone is no crime, the rewriting of file after file an alarm."""
 MOST_LIVES = 2048
 DOUBT = 0.03
 """New calls that are expected beyond what was seen, in as much time again as the workload was watched."""
-
 RARER = 0.5
 """How much rarer it is that one more call is new at the same time."""
 
 
+@dataclass(frozen=True)
+class Risk:
+    """What was found, and its parts."""
+
+    score: Numbers
+    """[containers], 0–1."""
+    calls: Numbers
+    """[containers, calls], what each new call says."""
+    destinations: Numbers
+    """[containers, protocols], what each new destination says."""
+    excess: Numbers
+    """[containers, KINDS], what each excess says."""
+    times: Numbers
+    """[containers, KINDS], now against the most that was seen."""
+    since: Numbers
+    """[containers], epoch seconds of the first evidence."""
+    watched: Numbers
+    """[containers], seconds for which the workload was watched."""
+
+
 class Security:
-    """Evidence by container, held for some minutes since an intruder's call may last a millisecond."""
+    """Evidence by container."""
 
     def __init__(self, learn: float, monthly: float, hold: float) -> None:
         """Know a container after ``learn`` seconds; alarm ``monthly`` times at ordinary calls; hold so many seconds."""
-        self._learn, self._monthly, self._hold = learn, monthly, hold
+        self._learn, self._monthly = learn, monthly
+        self._customs = Customs(learn)
         self._slots = Slots(MOST_LIVES)
-        self._left: Numbers = np.zeros((64, 0), dtype=np.float32)
+        self._calls, self._destinations, self._excess = Held(hold), Held(hold), Held(hold)
         self._closed: Numbers = np.zeros(64)
         """How sure the profile was when an unknown call came."""
         self._watched: Numbers = np.zeros(64)
         """Seconds for which the life was seen."""
+        self._times: Numbers = np.zeros((64, len(KINDS)))
+        """The excess that is held, against the most that was seen."""
         self.since: Numbers = np.zeros(64)
 
     def export(self) -> dict[str, NDArray[Any]]:
-        """Return what is to be saved; its columns are the window's calls."""
-        lives = {"closed": self._closed, "watched": self._watched, "since": self.since}
-        return under("slots", self._slots.export()) | {"left": self._left} | lives
+        """Return what is to be saved; its columns are the window's calls and protocols."""
+        saved = {"closed": self._closed, "watched": self._watched, "since": self.since, "times": self._times}
+        saved |= under("slots", self._slots.export()) | under("customs", self._customs.export())
+        for name, held in self._held().items():
+            saved |= under(name, held.export())
+        return saved
 
     def restore(self, arrays: Arrays) -> None:
         """Take back what was saved; raise MismatchError."""
-        shape = arrays["left"].shape if "left" in arrays else self._left.shape
-        self._left = fitting(arrays, "left", np.empty(shape[:2], np.float32))
-        self._closed = fitting(arrays, "closed", self._closed, len(self._left))
-        self._watched = fitting(arrays, "watched", self._watched, len(self._left))
-        self.since = fitting(arrays, "since", self.since, len(self._left))
-        self._slots.restore(within("slots", arrays), len(self._left))
+        for name, held in self._held().items():
+            held.restore(within(name, arrays))
+        rows = min(held.rows for held in self._held().values())
+        self._closed = fitting(arrays, "closed", self._closed, rows)
+        self._watched = fitting(arrays, "watched", self._watched, rows)
+        self._times = fitting(arrays, "times", self._times, rows)
+        self.since = fitting(arrays, "since", self.since, rows)
+        self._customs.restore(within("customs", arrays))
+        self._slots.restore(within("slots", arrays), rows)
 
     def ordinary(self, names: tuple[str, ...]) -> Bools:
         """Return [calls], those that a finished profile may still take up."""
         return weights(names) <= ORDINARY
 
-    def assess(self, window: Window, conduct: Conduct, elapsed: float) -> tuple[Numbers, Numbers, Numbers]:
-        """Return the risk [containers], each call's part in it [containers, calls], and since when [containers]."""
+    def assess(self, window: Window, conduct: Conduct, elapsed: float) -> Risk:
+        """Return the risk of now; each call also learns from ``elapsed`` more seconds."""
+        breach = self._customs.observe(window, elapsed)
         rows = self._place(window)
-        fade = FADE * self._hold
-        full = self._hold + fade
-        faded = np.maximum(self._left[rows] - elapsed, 0)
-        self._left[rows] = left = np.where(conduct.unknown, full, faded)
-        strength = np.where(conduct.unknown, 1.0, np.minimum(left / max(fade, 1e-9), 1.0))
-        self._watched[rows] += np.where(np.isfinite(window.syscalls).any(axis=1), elapsed, 0)
         grade = weights(window.syscall_names)
-        parts = grade * strength
-        news = (conduct.unknown & (grade > 0)).any(axis=1)
-        quiet = ~(faded > 0).any(axis=1)
-        self.since[rows] = np.where(news & quiet, window.end, self.since[rows])
-        sure = self._sure(conduct, self._watched[rows], window.step, window.syscall_names)
-        held = np.where(quiet, 0, self._closed[rows])
-        self._closed[rows] = closed = np.where(news, np.maximum(sure, held), held)
-        telling = np.where(grade > 0, strength, 0).max(axis=1, initial=0)
-        return np.maximum(_together(parts, grade <= ORDINARY), closed * telling), parts, self.since[rows]
+        before, strength = self._calls.take(rows, conduct.unknown.astype(np.float32), elapsed)
+        old, new = self._destinations.take(rows, breach.destinations.astype(np.float32), elapsed)
+        earlier, excess = self._excess.take(rows, breach.excess, elapsed)
+        quiet = ~((before * (grade > 0)).any(axis=1) | old.any(axis=1) | earlier.any(axis=1))
+        news: Bools = np.logical_or.reduce(conduct.unknown & (grade > 0), axis=1)
+        begun = news | breach.destinations.any(axis=1) | breach.excess.any(axis=1)
+        self.since[rows] = np.where(begun & quiet, window.end, self.since[rows])
+        self._times[rows] = np.where(excess > breach.excess, self._times[rows], breach.times)
+        self._watched[rows] += np.where(np.isfinite(window.syscalls).any(axis=1), elapsed, 0)
+        closed = self._close(rows, window, conduct, news, before)
+        told = np.where(grade > 0, strength, 0).max(axis=1, initial=0)
+        parts, spoken, done = grade * strength, DESTINATION * new, EXCESS * excess
+        score = np.maximum(_together(window.syscall_names, parts, spoken, done), closed * told)
+        return Risk(score, parts, spoken, done, self._times[rows], self.since[rows], conduct.watched * window.step)
 
-    def _place(self, window: Window) -> NDArray[np.int64]:
+    def _held(self) -> dict[str, Held]:
+        return {"calls": self._calls, "destinations": self._destinations, "excess": self._excess}
+
+    def _place(self, window: Window) -> Integers:
         rows, fresh = self._slots.place(window.lives)
         count = int(rows.max(initial=-1)) + 1
-        self._left = np.asarray(fitted(self._left, count, len(window.syscall_names)), dtype=np.float32)
-        self._left[fresh] = 0
-        for name in ("_closed", "_watched", "since"):
+        widths = (len(window.syscall_names), len(window.protocol_names), len(KINDS))
+        for held, width in zip(self._held().values(), widths, strict=True):
+            held.prepare(count, width, fresh)
+        for name in ("_closed", "_watched", "_times", "since"):
             setattr(self, name, np.asarray(fitted(getattr(self, name), count)))
             getattr(self, name)[fresh] = 0
         return rows
 
-    def _sure(self, conduct: Conduct, watched: Numbers, step: float, names: tuple[str, ...]) -> Numbers:
+    def _close(self, rows: Integers, window: Window, conduct: Conduct, news: Bools, before: Numbers) -> Numbers:
+        """Return [containers], how sure the profile was when the new calls came that are held."""
+        telling = weights(window.syscall_names) > 0
+        held = np.where((before * telling).any(axis=1), self._closed[rows], 0)
+        known = (self._watched[rows] >= self._learn) & settled(window, self._learn)
+        sure = np.where(known, self._sure(conduct, window.step, telling), 0)
+        closed: Numbers = np.where(news, np.maximum(sure, held), held)
+        self._closed[rows] = closed
+        return closed
+
+    def _sure(self, conduct: Conduct, step: float, telling: Bools) -> Numbers:
         """Return [containers], 0–1, ALARM where new calls are expected as often as alarms are allowed.
 
-        A container seen for less than the learning time may be of a new release: its news are ordinary.
+        It is asked of containers past their learning time: before, one may be of a new release, and its news ordinary.
         """
-        together = (conduct.unknown & (weights(names) > 0)).sum(axis=1)
+        together = (conduct.unknown & telling).sum(axis=1)
         expected = conduct.news * RARER ** np.maximum(together - 1, 0) + DOUBT / np.maximum(conduct.watched, 1)
         ratio = self._monthly * step / MONTH / expected
-        return np.where(watched >= self._learn, ratio / (ratio + (1 - ALARM) / ALARM), 0)
+        sure: Numbers = ratio / (ratio + (1 - ALARM) / ALARM)
+        return sure
 
 
-def _together(parts: Numbers, ordinary: Bools) -> Numbers:
-    safe = np.log1p(-parts)
-    grave = 1 - np.exp(np.where(ordinary, 0, safe).sum(axis=1))
-    small = np.minimum(1 - np.exp(np.where(ordinary, safe, 0).sum(axis=1)), MOST_ORDINARY)
-    together: Numbers = 1 - (1 - grave) * (1 - small)
+def _together(names: tuple[str, ...], calls: Numbers, destinations: Numbers, excess: Numbers) -> Numbers:
+    """Return [containers]: each piece of evidence takes its part of what the others left open."""
+    spoken = destinations.max(axis=1, initial=0)
+    doubt = (1 - spoken) * np.prod(1 - excess, axis=1)
+    grave, kin = weights(names) > ORDINARY, families(names)
+    for name, members in kin.items():
+        strongest = calls[:, members].max(axis=1, initial=0)
+        # A new destination says what the calls of a connection say, and more.
+        doubt *= 1 - (np.where(spoken > 0, 0, strongest) if name == "network" else strongest)
+    alone = ~np.logical_or.reduce(list(kin.values()))
+    doubt *= np.prod(1 - calls[:, grave & alone], axis=1)
+    small = np.minimum(1 - np.prod(1 - calls[:, ~grave], axis=1), MOST_ORDINARY)
+    together: Numbers = 1 - doubt * (1 - small)
     return together

@@ -49,7 +49,7 @@ class Gatherer:
         self._cadvisor = Intake(CADVISOR_COUNTERS, CADVISOR_GAUGES, patience)
         self._probe = Intake(PROBE_COUNTERS, (), patience)
         self.calls = Labelled("syscall", patience)
-        self._connections = Labelled("protocol", patience)
+        self.connections = Labelled("protocol", patience)
         self._followed = Followed(max_syscalls)
         self._node = (np.nan, np.nan)
         self._last = -np.inf
@@ -66,13 +66,13 @@ class Gatherer:
 
     def remove(self, row: int, last: int) -> None:
         """Forget ``row``; the row ``last`` takes its place."""
-        for part in (self._cadvisor, self._probe, self.calls, self._connections, self._followed):
+        for part in (self._cadvisor, self._probe, self.calls, self.connections, self._followed):
             part.remove(row, last)
 
     def gather(self, cadvisor: Samples, probe: Samples, registry: Registry, now: float) -> Gathered:
         """Return what the samples say of the rows of ``registry``; an empty source says nothing."""
         calls = self.calls.update(probe.get(SYSCALLS, NO_SAMPLES), registry, now)
-        connections = self._connections.update(probe.get(CONNECTIONS, NO_SAMPLES), registry, now)
+        connections = self.connections.update(probe.get(CONNECTIONS, NO_SAMPLES), registry, now)
         totals = np.column_stack([_total(calls), _total(connections)])
         seen, kernel = self._cadvisor.rates(cadvisor, registry, now), self._probe.rates(probe, registry, now)
         gauges = self._cadvisor.gauges(cadvisor, registry)

@@ -72,6 +72,8 @@ class History:
             memory_limit=snapshot.allocation.memory_limit.astype(np.float32),
             syscalls=snapshot.syscalls.held.astype(np.float32),
             syscall_names=snapshot.syscalls.names,
+            connections=snapshot.connections.held.astype(np.float32),
+            protocol_names=snapshot.connections.names,
             node_cpu=self._fine.view(len(self.registry))[0, COLUMN["cpu"]],
         )
 
@@ -94,9 +96,9 @@ class History:
             "cycle": np.array([-1 if self._cycle is None else self._cycle], np.int64),
         }
         rings = {name: ring.view(rows) for name, ring in zip(_RINGS, self._saved_rings(), strict=True)}
-        return (
-            plain | spelled("syscalls", self._gatherer.calls.names) | rings | under("registry", self.registry.export())
-        )
+        labels = spelled("syscalls", self._gatherer.calls.names)
+        labels |= spelled("protocols", self._gatherer.connections.names)
+        return plain | labels | rings | under("registry", self.registry.export())
 
     def restore(self, arrays: Arrays, at: float, now: float) -> None:
         """Take back what was saved ``at`` into a history that is new, and let time pass until ``now``.
@@ -109,6 +111,7 @@ class History:
             ring.restore(fitting(arrays, name, ring.view(0), rows))
         self._followed.grow(rows)
         self._gatherer.calls.expect(texts(arrays, "syscalls"))
+        self._gatherer.connections.expect(texts(arrays, "protocols"))
         kills = fitting(arrays, "oom_kills", np.empty(rows))
         self._oom_kills = dict(zip(keys, kills.tolist(), strict=True))
         self._cycle, self._at = numbers(arrays, "cycle", 1)[0], at

@@ -60,5 +60,9 @@ class Window:
     """[containers, calls], calls per second now; NaN where the probe has not seen the container."""
     syscall_names: tuple[str, ...]
     """[calls], grows only at its end."""
+    connections: Floats
+    """[containers, protocols], connections begun a second now; NaN where the probe has not seen the container."""
+    protocol_names: tuple[str, ...]
+    """[protocols], grows only at its end."""
     node_cpu: Floats
     """[time], cores in use on the whole node, containers and all else; NaN where unknown."""

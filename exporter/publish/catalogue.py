@@ -148,6 +148,12 @@ _SCORES = (
     ),
     Metric("cpp_anomaly_ratio", "ratio", "How unlike its own past it behaves, 0 to 1"),
     Metric("cpp_security_risk_ratio", "ratio", "How risky its behaviour looks, 0 to 1"),
+    Metric(
+        "cpp_reason_ratio",
+        "ratio",
+        "How unusual the strongest causes of a high score are, 0 to 1; absent where the score is low",
+        _of("score", "reason"),
+    ),
     Metric("cpp_alarm_threshold_ratio", "ratio", "Where a score becomes an alarm", ("score",)),
 )
 _SELF = (

@@ -67,6 +67,7 @@ def add_containers(page: Page, state: State, config: ForecastConfig) -> int:
         page.add(series)
         counts += ~np.isnan(series.values)
     counts += _add_caused(page, state)
+    counts += _add_reasons(page, state)
     named, unnamed = _add_connections(page, state, MAX_SERIES - counts - 1)
     _, more = _add_syscalls(page, state, MAX_SERIES - counts - named)
     return unnamed + more
@@ -129,6 +130,17 @@ def _add_caused(page: Page, state: State) -> Counts:
         lines.append(f"cpp_interference_caused_ratio{{{page.identities[row]},{more}}} {value:.9g}")
     page.add_lines("cpp_interference_caused_ratio", lines)
     return np.bincount(rows, minlength=len(identities))
+
+
+def _add_reasons(page: Page, state: State) -> Counts:
+    """Add why scores are high; return how many series each container got."""
+    lines = []
+    for row, found in enumerate(state.scores.causes):
+        for cause in found:
+            more = write_labels({"score": cause.score, "reason": cause.name})
+            lines.append(f"cpp_reason_ratio{{{page.identities[row]},{more}}} {cause.strength:.9g}")
+    page.add_lines("cpp_reason_ratio", lines)
+    return np.array([len(found) for found in state.scores.causes], np.intp)
 
 
 def _add_connections(page: Page, state: State, room: Counts) -> tuple[Counts, int]:

@@ -172,6 +172,8 @@ def _window(use: Numbers, column: int) -> Window:
         memory_limit=np.full(rows, LIMIT, np.float32),
         syscalls=np.full((rows, 0), np.nan, np.float32),
         syscall_names=(),
+        connections=np.full((rows, 0), np.nan, np.float32),
+        protocol_names=(),
         node_cpu=np.full(width, np.nan, np.float32),
     )
 

@@ -157,6 +157,8 @@ def _alarms(signals: Numbers, limits: Numbers, start: float) -> NDArray[np.bool_
             memory_limit=np.full(pods, np.nan, dtype=np.float32),
             syscalls=np.full((pods, 0), np.nan, dtype=np.float32),
             syscall_names=(),
+            connections=np.full((pods, 0), np.nan, dtype=np.float32),
+            protocol_names=(),
             node_cpu=np.full(60, np.nan, dtype=np.float32),
         )
         alarms[:, minute] = anomalies.assess(window, none).score > ThresholdsConfig().anomaly

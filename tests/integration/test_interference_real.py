@@ -142,6 +142,8 @@ class Recorder:
                 memory_limit=nothing.astype(np.float32),
                 syscalls=np.full((len(rows), 0), np.nan, dtype=np.float32),
                 syscall_names=(),
+                connections=np.full((len(rows), 0), np.nan, dtype=np.float32),
+                protocol_names=(),
                 node_cpu=np.full(len(self._columns), np.nan, dtype=np.float32),
             )
         )

@@ -25,6 +25,9 @@
 //	files    --n 50                                              hold n open files
 //	opens    --rate 100 --file /etc/hostname                     open and close at a steady rate
 //	serve    --listen :8000 --duty-per-request 5ms               an HTTP service that burns CPU for each request
+//	shop     --store HOST:6379 --lair HOST:3333 --release 1      an HTTP service that reads files, asks a store, logs,
+//	                                                             and has a hole: /exploit/NAME runs an attack
+//	visit    --to HOST:8000,HOST:8000 --rate 10                  ask such services at a steady rate
 //	sleep                                                        nothing, until told to stop
 //	exit                                                         nothing, and end at once
 //
@@ -63,7 +66,8 @@ var (
 var commands = map[string]func([]string){
 	"cpu": cpu, "rhythm": rhythm, "spin": spin, "leak": leak, "syscalls": syscalls,
 	"write": write, "read": read, "net-server": netServer, "net-client": netClient, "connects": connects,
-	"threads": threads, "spawn": spawn, "files": files, "opens": opens, "serve": serve, "sleep": idle,
+	"threads": threads, "spawn": spawn, "files": files, "opens": opens, "serve": serve, "shop": shop,
+	"visit": visit, "sleep": idle,
 	"exit": func([]string) { os.Exit(0) },
 }
 

@@ -18,6 +18,7 @@ def _window(step: float = 2.0, end: float = END, age: float = 7200.0, **given: A
     signals = np.full((rows, len(SIGNALS), width), np.nan, dtype=np.float32)
     for name, values in series.items():
         signals[:, COLUMN[name]] = values
+    spoken = given.pop("protocols", {})
     rates = np.column_stack([np.asarray(values) for values in calls.values()]) if calls else np.full((rows, 0), np.nan)
     return Window(
         step=step,
@@ -30,6 +31,8 @@ def _window(step: float = 2.0, end: float = END, age: float = 7200.0, **given: A
         memory_limit=np.broadcast_to(np.float32(given.pop("memory_limit", np.nan)), rows),
         syscalls=rates.astype(np.float32),
         syscall_names=tuple(calls),
+        connections=np.column_stack([np.zeros((rows, 0)), *spoken.values()]).astype(np.float32),
+        protocol_names=tuple(spoken),
         node_cpu=np.broadcast_to(np.float32(given.pop("node_cpu", np.nan)), width),
         **given,
     )

@@ -1,8 +1,10 @@
 from collections.abc import Callable
 
 import numpy as np
+import pytest
 
-from exporter.assess.anomaly import Anomalies
+from exporter.assess.anomaly import CYCLE, TOGETHER, Anomalies, evidence_rate
+from exporter.assess.rarity import MONTH
 from exporter.history.windows import Window
 
 MakeWindow = Callable[..., Window]
@@ -71,3 +73,15 @@ def test_a_fresh_replica_is_judged_by_the_past_of_its_workload(make_window: Make
     assert anomalies.assess(strange, np.zeros(1)).score[0] >= 0.8
     unrelated = make_window(step=15.0, lives=[4], workloads=[6], **other)
     assert anomalies.assess(unrelated, np.zeros(1)).score[0] == 0
+
+
+@pytest.mark.parametrize("monthly", [1.0, 4.0])
+def test_evidence_at_random_comes_twice_within_five_minutes_as_often_as_allowed(monthly: float) -> None:
+    months, chance = 400, np.random.default_rng(2)
+    share = evidence_rate(monthly, CYCLE) * CYCLE / MONTH
+    at = np.flatnonzero(chance.random(int(months * MONTH / CYCLE)) < share) * CYCLE
+    assert (np.diff(at) <= TOGETHER).sum() / months == pytest.approx(monthly, rel=0.2)
+
+
+def test_a_cycle_is_as_improbable_whatever_its_length() -> None:
+    assert evidence_rate(1.0, 2.0) * 2.0 == pytest.approx(evidence_rate(1.0, CYCLE) * CYCLE)

@@ -30,6 +30,8 @@ def _random(rows: int, width: int, calls: int = 5, seed: int = 0, holes: float =
         memory_limit=np.full(rows, np.nan, dtype=np.float32),
         syscalls=noise.gamma(1.0, 1.0, (rows, calls)).astype(np.float32),
         syscall_names=tuple(f"call_{number}" for number in range(calls)),
+        connections=np.full((rows, 0), np.nan, dtype=np.float32),
+        protocol_names=(),
         node_cpu=np.full(width, np.nan, dtype=np.float32),
     )
 
@@ -82,7 +84,7 @@ def test_what_is_remembered_stays_bounded_whatever_the_churn() -> None:
         )
         assessor.assess(churned)
     assert assessor._behaviour._table.known.shape[0] <= 4096
-    assert assessor._security._left.shape[0] <= 4096
+    assert assessor._security._calls.rows <= 4096
 
 
 def test_five_hundred_containers_cost_less_than_a_fifth_of_a_second() -> None:

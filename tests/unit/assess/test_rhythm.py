@@ -107,3 +107,7 @@ def test_churn_leaves_memory_bounded() -> None:
 
 def test_the_threshold_stands_for_one_alarm_a_container_month() -> None:
     assert ratio(np.array([1.0, np.inf, 0.0, 10.0])) == pytest.approx([0.8, 0.0, 1.0, 0.683], abs=0.001)
+
+
+def test_the_threshold_follows_the_users_rate() -> None:
+    assert ratio(np.array([4.0, 1.0]), 4.0) == pytest.approx([0.8, 0.848], abs=0.001)
