@@ -16,6 +16,7 @@ from exporter.probe import bpftrace
 from exporter.probe.cgroups import Hierarchy, HierarchyError, find_hierarchy
 from exporter.probe.logs import FORMATS, LEVELS, set_up_logging
 from exporter.probe.loop import count_forever, parse_interval
+from exporter.probe.pairs import Pairs
 from exporter.probe.probe import Probe
 from exporter.probe.render import Renderer
 from exporter.probe.syscalls import SyscallNames
@@ -32,10 +33,11 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         hierarchy = Hierarchy(find_hierarchy(options.cgroup_root))
-        probe = Probe(hierarchy, Tally(bpftrace.MAP_KEYS), time.time, patience=5 * (1 + options.interval))
+        tally, pairs = Tally(bpftrace.MAP_KEYS), Pairs(options.one_in, bpftrace.MAP_KEYS)
+        probe = Probe(hierarchy, tally, pairs, time.time, patience=5 * (1 + options.interval))
         _serve(options.listen, probe)
         bpftrace.mount_tracefs()
-        count_forever(probe, options.interval)
+        count_forever(probe, options.interval, options.one_in)
     except (HierarchyError, OSError) as error:
         _log.error("%s", error)
         return 1
@@ -69,6 +71,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DURATION",
         help="how often the kernel's counts are read, at least 100ms (default 1s)",
     )
+    add(
+        "--pairs.one-in",
+        dest="one_in",
+        type=_one_in,
+        default=8,
+        metavar="N",
+        help="follow one call in N to the next of its thread; 1: every one, 0: count no pairs (default %(default)s)",
+    )
     add("--log.level", dest="log_level", default="info", choices=LEVELS, help="what to log (default %(default)s)")
     add("--log.format", dest="log_format", default="logfmt", choices=FORMATS, help="how to log (default %(default)s)")
     return parser
@@ -86,6 +96,12 @@ def _interval(text: str) -> float:
         return parse_interval(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no interval of at least 100ms; write for example 1s") from error
+
+
+def _one_in(text: str) -> int:
+    if not text.isdecimal() or int(text) > 1 << 16:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {1 << 16}")
+    return int(text)
 
 
 def _serve(listen: str, probe: Probe) -> None:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from importlib.resources import as_file, files
 from pathlib import Path
 
+PAIRS_EVERY = 5
+"""Intervals between two readings of the pairs of calls, which are many."""
 MAP_KEYS = 32768
 """Keys a map can hold: some 500 containers between two clearings; 3 MB of kernel memory a map on two cores."""
 
@@ -34,15 +36,17 @@ def mount_tracefs(mount: Path = Path("/sys/kernel/tracing")) -> None:
 
 
 @contextmanager
-def running(interval: float) -> Iterator[Iterator[str]]:
+def running(interval: float, one_in: int) -> Iterator[Iterator[str]]:
     """Run the program, printing each ``interval`` seconds; yield its lines, which end when it ends.
 
+    One call in ``one_in`` begins a counted pair, with 0 none does.
     ``setpriv`` ties it to the life of the calling thread, so that a killed probe leaves nothing in the kernel.
     """
     with as_file(files(__package__).joinpath("kernel.bt")) as program:
         command = ["setpriv", "--pdeathsig", "KILL", "bpftrace", "-B", "line", "-f", "json"]
+        milliseconds = round(interval * 1000)
         process = subprocess.Popen(
-            [*command, str(program), str(round(interval * 1000))],
+            [*command, str(program), str(milliseconds), str(one_in), str(PAIRS_EVERY * milliseconds)],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

@@ -16,12 +16,12 @@ _LONGEST_PAUSE = 60.0
 _HARMLESS = "RLIMIT_MEMLOCK"
 
 
-def count_forever(probe: Probe, interval: float) -> Never:
+def count_forever(probe: Probe, interval: float, one_in: int) -> Never:
     """Feed the probe; when bpftrace ends, start it again after a pause that doubles while nothing improves."""
     pause = _FIRST_PAUSE
     while True:
         started = time.monotonic()
-        reason = _count_once(probe, interval)
+        reason = _count_once(probe, interval, one_in)
         if time.monotonic() - started > _LONGEST_PAUSE:
             pause = _FIRST_PAUSE
         probe.ended()
@@ -30,10 +30,10 @@ def count_forever(probe: Probe, interval: float) -> Never:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _count_once(probe: Probe, interval: float) -> str:
+def _count_once(probe: Probe, interval: float, one_in: int) -> str:
     """Feed the probe until bpftrace ends; return the last thing that it said to a person."""
     reason = "it said nothing"
-    with bpftrace.running(interval) as lines:
+    with bpftrace.running(interval, one_in) as lines:
         for event in parse(lines, time.time):
             if isinstance(event, Said) and _HARMLESS not in event.text:
                 reason = event.text

@@ -1,11 +1,12 @@
 """What the probe knows: the kernel's counts by container, and its own health."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from exporter.probe.cgroups import Hierarchy
-from exporter.probe.stream import Lost, Print, Said
+from exporter.probe.pairs import Pairs
+from exporter.probe.stream import Event, Lost, Paired, Print
 from exporter.probe.tally import Counts, Tally
 
 
@@ -15,6 +16,8 @@ class ContainerState:
 
     path: str
     counts: Counts
+    pairs: Mapping[int, int]
+    """Pair of calls → count."""
     pressure: dict[tuple[str, str], float]
     read_at: float
     """When the pressure was read."""
@@ -26,6 +29,8 @@ class Health:
 
     up: bool
     printed_at: float | None
+    paired_at: float | None
+    """When the pairs of calls were last read."""
     lost_events: int
     restarts: int
 
@@ -33,10 +38,13 @@ class Health:
 class Probe:
     """Takes events from one thread, answers scrapes from others."""
 
-    def __init__(self, hierarchy: Hierarchy, tally: Tally, clock: Callable[[], float], patience: float) -> None:
+    def __init__(
+        self, hierarchy: Hierarchy, tally: Tally, pairs: Pairs, clock: Callable[[], float], patience: float
+    ) -> None:
         """``patience`` is the seconds without a print after which the probe no longer counts as up."""
         self._hierarchy = hierarchy
         self._tally = tally
+        self._pairs = pairs
         self._clock = clock
         self._patience = patience
         self._lock = threading.Lock()
@@ -44,10 +52,11 @@ class Probe:
         self._strangers: set[int] = set()
         self._up = False
         self._printed_at: float | None = None
+        self._paired_at: float | None = None
         self._lost = 0
         self._restarts = 0
 
-    def take(self, event: Print | Lost | Said) -> None:
+    def take(self, event: Event) -> None:
         """Take in one event."""
         with self._lock:
             match event:
@@ -55,6 +64,9 @@ class Probe:
                     self._meet(event)
                     self._tally.add(event, self._owners)
                     self._up, self._printed_at = True, event.at
+                case Paired():
+                    self._pairs.add(event, self._owners)
+                    self._paired_at = event.at
                 case Lost(events):
                     self._lost += events
 
@@ -71,15 +83,16 @@ class Probe:
             self._look()
             paths = sorted(set(self._owners.values()))
             states = [self._state(path) for path in paths]
-            lost = self._lost + self._tally.overflows
-            return states, Health(self._is_up(), self._printed_at, lost, self._restarts)
+            lost = self._lost + self._tally.overflows + self._pairs.lost
+            return states, Health(self._is_up(), self._printed_at, self._paired_at, lost, self._restarts)
 
     def _is_up(self) -> bool:
         return self._up and self._printed_at is not None and self._clock() - self._printed_at < self._patience
 
     def _state(self, path: str) -> ContainerState:
         counts = dict(self._tally.counts(path))
-        return ContainerState(path, counts, self._hierarchy.pressure(path), self._clock())
+        pairs = dict(self._pairs.counts(path))
+        return ContainerState(path, counts, pairs, self._hierarchy.pressure(path), self._clock())
 
     def _meet(self, printed: Print) -> None:
         """Look again when a print has cgroups that were never seen; those of the host are remembered as strangers."""
@@ -90,4 +103,6 @@ class Probe:
 
     def _look(self) -> None:
         self._owners = self._hierarchy.containers()
-        self._tally.keep(set(self._owners.values()))
+        paths = set(self._owners.values())
+        self._tally.keep(paths)
+        self._pairs.keep(paths)

@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from exporter.probe.pairs import SHIFT
 from exporter.probe.probe import ContainerState, Health
 from exporter.probe.protocols import PORTS, protocol_of
 from exporter.probe.syscalls import SyscallNames
@@ -30,6 +31,7 @@ _PLAIN = (
 )
 _SHARES = {"some": ("waiting", "some"), "full": ("stalled", "all")}
 _SYSCALLS = "System calls begun."
+_PAIRS = "Pairs of system calls made one after the other by a thread, estimated from those followed."
 _CONNECTIONS = "TCP connections begun, by the protocol of the destination port; DNS over UDP where it connects."
 _PROTOCOLS = sorted({*PORTS.values(), "other"})
 
@@ -46,6 +48,8 @@ class Renderer:
         if health.printed_at is not None:
             stamp = _milliseconds(health.printed_at)
             lines += self._syscalls(states, stamp)
+            if health.paired_at is not None:
+                lines += self._pairs(states, _milliseconds(health.paired_at))
             lines += _connections(states, stamp)
             for family in _PLAIN:
                 lines += _plain(family, states, stamp)
@@ -58,6 +62,14 @@ class Renderer:
             for number, count in _labelled(state.counts, "calls"):
                 labels = f'id="{state.path}",syscall="{self._names[number]}"'
                 yield f"container_syscalls_total{{{labels}}} {count} {stamp}"
+
+    def _pairs(self, states: Iterable[ContainerState], stamp: int) -> Iterator[str]:
+        yield from _head("container_syscall_pairs_total", "counter", _PAIRS)
+        for state in states:
+            for pair, count in state.pairs.items():
+                first, second = divmod(pair, SHIFT)
+                labels = f'id="{state.path}",from="{self._names[first]}",to="{self._names[second]}"'
+                yield f"container_syscall_pairs_total{{{labels}}} {count} {stamp}"
 
 
 def _connections(states: Iterable[ContainerState], stamp: int) -> Iterator[str]:
@@ -91,7 +103,7 @@ def _pressure(states: list[ContainerState]) -> Iterator[str]:
 def _health(health: Health) -> Iterator[str]:
     yield from _head("cpp_probe_up", "gauge", "1 while the kernel's counts arrive.")
     yield f"cpp_probe_up {int(health.up)}"
-    lost = "Events that the kernel could not hand over, and prints in which a map was full."
+    lost = "Events that the kernel could not hand over, pairs it had no room to follow, and readings of a full map."
     yield from _head("cpp_probe_lost_events_total", "counter", lost)
     yield f"cpp_probe_lost_events_total {health.lost_events}"
     yield from _head("cpp_probe_restarts_total", "counter", "Times that bpftrace ended and was started again.")

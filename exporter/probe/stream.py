@@ -19,6 +19,18 @@ class Print:
 
 
 @dataclass(frozen=True)
+class Paired:
+    """Pairs of calls counted since the last such event."""
+
+    at: float
+    """Seconds since the epoch."""
+    pairs: Mapping[str, int]
+    """``"cgroup,pair"`` → count; the pair is 512 × the first call's number + the second's."""
+    unpaired: int
+    """Pairs that were not followed because the kernel knew too many threads."""
+
+
+@dataclass(frozen=True)
 class Lost:
     """Events that the kernel could not hand over."""
 
@@ -32,13 +44,16 @@ class Said:
     text: str
 
 
+Event = Print | Paired | Lost | Said
+
+
 @dataclass
 class _Block:
     at: float = 0.0
     maps: dict[str, dict[str, int]] = field(default_factory=dict)
 
 
-def parse(lines: Iterable[str], clock: Callable[[], float]) -> Iterator[Print | Lost | Said]:
+def parse(lines: Iterable[str], clock: Callable[[], float]) -> Iterator[Event]:
     """Turn lines into events as they arrive.
 
     A print's time is when its first line arrives: bpftrace reads the maps right after writing it. (The time of the
@@ -54,7 +69,7 @@ def parse(lines: Iterable[str], clock: Callable[[], float]) -> Iterator[Print | 
             yield Said(line.strip())
             continue
         match message:
-            case {"type": "printf", "data": "print\n"}:
+            case {"type": "printf", "data": "print\n" | "pairs\n"}:
                 block = _Block(clock())
             case {"type": "map", "data": dict(maps)}:
                 block.maps |= {name.removeprefix("@"): values for name, values in maps.items()}
@@ -62,5 +77,7 @@ def parse(lines: Iterable[str], clock: Callable[[], float]) -> Iterator[Print | 
                 yield Print(block.at, block.maps)
             case {"type": "printf", "data": "cleared\n"}:
                 yield Print(block.at, block.maps, cleared=True)
+            case {"type": "printf", "data": "paired\n"}:
+                yield Paired(block.at, block.maps.get("pairs", {}), sum(block.maps.get("unpaired", {}).values()))
             case {"type": "lost_events", "data": {"events": int(events)}}:
                 yield Lost(events)

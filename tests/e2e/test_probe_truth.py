@@ -39,7 +39,9 @@ LOADS = {
 }
 IDLE = "idle"
 SAMPLE = re.compile(r'(\w+)\{id="[^"]*?([0-9a-f]{64})(?:\.scope)?"(?:,\w+="(\w+)")?\} (\S+) (\d+)')
-
+PAIR = re.compile(
+    r'container_syscall_pairs_total\{id="[^"]*?([0-9a-f]{64})(?:\.scope)?",from="(\w+)",to="(\w+)"\} (\d+)'
+)
 
 Key = tuple[str, str, str]
 
@@ -178,6 +180,18 @@ def test_system_calls_are_those_of_the_program(loads: Loads, load: str, call: st
     assert done > 0.9 * SECONDS * rate
     assert loads.total(load, "container_syscalls_total", call) == pytest.approx(done, rel=0.01)
     assert loads.rate(load, "container_syscalls_total", call) == pytest.approx(rate, rel=0.05)
+
+
+def test_pairs_are_estimated_from_the_calls_that_were_followed(probe: RunningProbe, loads: Loads) -> None:
+    time.sleep(6)  # pairs are read more rarely than calls
+    pairs = [
+        (first, then, int(count)) for c, first, then, count in PAIR.findall(probe.text()) if c == loads.ids["calls"]
+    ]
+    done = loads.told["calls"]["count"]
+    # One call in eight is followed: of 8000 some 1000, give or take 30.
+    assert sum(count for _, then, count in pairs if then == "getppid") == pytest.approx(done, rel=0.15)
+    assert sum(count for first, _, count in pairs if first == "getppid") == pytest.approx(done, rel=0.15)
+    assert "\ncpp_probe_lost_events_total 0\n" in probe.text()
 
 
 def test_files_opened_are_those_of_the_program(loads: Loads) -> None:

@@ -8,6 +8,7 @@ from exporter.probe.__main__ import main
     [
         (["--interval", "10ms"], "'10ms' is no interval of at least 100ms; write for example 1s"),
         (["--interval", "soon"], "'soon' is no interval of at least 100ms"),
+        (["--pairs.one-in", "-1"], "'-1' is no number from 0 to 65536"),
         (["--web.listen-address", "17901"], "'17901' is no address; write HOST:PORT"),
     ],
 )

@@ -9,14 +9,15 @@ import pytest
 from exporter.probe.__main__ import main
 from exporter.probe.cgroups import Hierarchy
 from exporter.probe.loop import parse_interval
+from exporter.probe.pairs import Pairs
 from exporter.probe.probe import Probe
-from exporter.probe.stream import Lost, Print
+from exporter.probe.stream import Lost, Paired, Print
 from exporter.probe.tally import Tally
 
 
 @pytest.fixture
 def probe(hierarchy: Hierarchy) -> Probe:
-    return Probe(hierarchy, Tally(1000), clock=lambda: 50.0, patience=60.0)
+    return Probe(hierarchy, Tally(1000), Pairs(1, 1000), clock=lambda: 50.0, patience=60.0)
 
 
 def inode(hybrid: Path, container_id: str) -> int:
@@ -54,7 +55,7 @@ def test_while_bpftrace_is_away_the_counts_stay_and_the_probe_is_not_up(
 
 def test_a_bpftrace_that_lives_but_prints_no_more_is_not_up(hierarchy: Hierarchy) -> None:
     now = [10.0]
-    probe = Probe(hierarchy, Tally(1000), clock=lambda: now[0], patience=10.0)
+    probe = Probe(hierarchy, Tally(1000), Pairs(1, 1000), clock=lambda: now[0], patience=10.0)
     probe.take(Print(10.0, {}))
     now[0] = 19.9
     assert probe.snapshot()[1].up
@@ -62,10 +63,19 @@ def test_a_bpftrace_that_lives_but_prints_no_more_is_not_up(hierarchy: Hierarchy
     assert not probe.snapshot()[1].up
 
 
-def test_lost_events_add_up(probe: Probe) -> None:
+def test_lost_events_and_pairs_that_were_not_followed_add_up(probe: Probe) -> None:
     probe.take(Lost(3))
     probe.take(Lost(4))
-    assert probe.snapshot()[1].lost_events == 7
+    probe.take(Paired(10.0, {}, 5))
+    assert probe.snapshot()[1].lost_events == 12
+
+
+def test_pairs_are_those_of_the_containers_that_are_there(probe: Probe, hybrid: Path, container_id: str) -> None:
+    key = inode(hybrid, container_id)
+    probe.take(Print(10.0, {"created": {str(key): 4}}))
+    probe.take(Paired(10.5, {f"{key},513": 2, "1,513": 9}, 0))
+    (state,), health = probe.snapshot()
+    assert (state.pairs, health.paired_at) == ({513: 2}, 10.5)
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("1s", 1.0), ("500ms", 0.5), ("2.5s", 2.5)])

@@ -2,14 +2,14 @@ import json
 from collections.abc import Iterator
 from itertools import count
 
-from exporter.probe.stream import Lost, Print, Said, parse
+from exporter.probe.stream import Event, Lost, Paired, Print, Said, parse
 
 
 def printed(text: str) -> str:
     return json.dumps({"type": "printf", "data": f"{text}\n"})
 
 
-def events(*lines: str) -> list[Print | Lost | Said]:
+def events(*lines: str) -> list[Event]:
     ticks: Iterator[int] = count(100)
     return list(parse(lines, lambda: float(next(ticks))))
 
@@ -29,6 +29,13 @@ def test_a_print_does_not_keep_the_maps_of_the_one_before() -> None:
 
 def test_a_clearing_is_told() -> None:
     assert events(printed("print"), printed("cleared")) == [Print(100.0, {}, cleared=True)]
+
+
+def test_pairs_are_told_with_those_that_were_not_followed() -> None:
+    pairs = '{"type": "map", "data": {"@pairs": {"7,513": 5}}}'
+    unpaired = '{"type": "map", "data": {"@unpaired": {"7": 2, "8": 1}}}'
+    assert events(printed("pairs"), pairs, unpaired, printed("paired")) == [Paired(100.0, {"7,513": 5}, 3)]
+    assert events(printed("pairs"), printed("paired")) == [Paired(100.0, {}, 0)]
 
 
 def test_lost_events_are_counted() -> None:
