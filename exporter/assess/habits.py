@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.assess.portrait import LEAST_STEPS, LEAST_VARIANCE, Fitted, draw, fit
+from exporter.assess.portrait import LEAST_STEPS, LEAST_VARIANCE, Fitted, fit, refit
 from exporter.assess.robust import Numbers
 from exporter.assess.slots import fitted as roomy
 from exporter.assess.tail import Tail
@@ -154,7 +154,7 @@ class Habits:
             sample = steps[other : other + count * width].reshape(count, width).copy()
             habit = Habit(columns[one : one + width].copy(), sample, count, seen, at_fit)
             if tail[1] > 0 and count >= LEAST_STEPS:
-                habit.fitted = Fitted(draw(sample.copy()), Tail(*tail))
+                habit.fitted = refit(sample.copy(), Tail(*tail))
             self._known[key] = habit
             one, other = one + width, other + count * width
 

@@ -4,19 +4,18 @@ Three views of the logarithms of the counts, each strong where the others are we
 no longer go together), the furthest single call, and the distance to the third nearest step that was learned, in
 coordinates made white (a workload has several habits, and what lies between two of them is none). The highest of the
 three counts, each in units of its own tail. Probabilities come from steps that the portrait scored was not made of.
+Where the learned steps are too unlike each other for counts, their sets of calls are compared instead (repertoire.py).
 """
 
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
+from exporter.assess.repertoire import Repertoire, gather, is_varied, strange_apart
 from exporter.assess.robust import Numbers
-from exporter.assess.tail import Tail, fit_tail
+from exporter.assess.tail import FOLDS, Tail, fit_tail, stretches
 from exporter.history.windows import Halves
 
-FOLDS = 4
-"""Stretches of the learned time, each scored by a portrait of the other three."""
 NEIGHBOUR = 3
 RIDGE, LEAST_VARIANCE = 0.002, 0.001
 """Variance of a logarithm that is never worth a word: of a mixture of calls, and of one alone."""
@@ -44,6 +43,11 @@ class Portrait:
     load: float
     """Calls of a busy step."""
     views: tuple[Tail, Tail, Tail]
+
+    @property
+    def width(self) -> int:
+        """Calls that are known."""
+        return len(self.mean)
 
     def strangeness(self, logs: Numbers, stray: Numbers) -> Numbers:
         """Return [steps], in units of the views' tails; ``logs`` [steps, calls] and those of other calls, ``stray``."""
@@ -84,13 +88,13 @@ class Portrait:
 class Fitted:
     """A portrait, and how improbable its strangeness is."""
 
-    portrait: Portrait
+    portrait: Portrait | Repertoire
     tail: Tail
 
     @property
     def width(self) -> int:
         """Calls that the portrait knows."""
-        return len(self.portrait.mean)
+        return self.portrait.width
 
     def surprisal(self, logs: Numbers, stray: Numbers) -> Numbers:
         """Return [steps], minus the logarithm of the probability of a step as strange as each."""
@@ -99,7 +103,15 @@ class Fitted:
 
 def fit(steps: Halves) -> Fitted:
     """Return the portrait of ``steps`` [at least LEAST_STEPS, calls], logarithms of 1 + count in order of time."""
+    alone = strange_apart(steps)
+    if is_varied(alone):
+        return Fitted(gather(steps), fit_tail(alone))
     return Fitted(draw(steps), fit_tail(_apart(steps)))
+
+
+def refit(steps: Halves, tail: Tail) -> Fitted:
+    """Return the portrait of the same ``steps`` again, with its ``tail``."""
+    return Fitted(gather(steps) if is_varied(strange_apart(steps)) else draw(steps), tail)
 
 
 def draw(steps: Halves) -> Portrait:
@@ -118,7 +130,7 @@ def draw(steps: Halves) -> Portrait:
 
 def _apart(steps: Halves) -> Numbers:
     """Return the strangeness of each step to a portrait of the other stretches."""
-    which: NDArray[np.int64] = np.arange(len(steps)) * FOLDS // len(steps)
+    which = stretches(len(steps))
     return np.concatenate([_score(draw(steps[which != fold]), steps[which == fold]) for fold in range(FOLDS)])
 
 

@@ -9,6 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.assess.robust import Numbers
+from exporter.history.windows import Integers
+
+FOLDS = 4
+"""Stretches of the learned time, each scored by what is made of the other three."""
 
 SHARE, LEAST = 0.1, 20
 """Part of the scores that make the tail, and how many of them at least."""
@@ -43,3 +47,8 @@ def fit_tail(scores: Numbers) -> Tail:
     # Scores that are all alike have no tail; the least step that floats know keeps any other score improbable.
     scale = max(float(np.mean(ordered[-count:])) - floor, 1e-6 * max(abs(floor), 1.0))
     return Tail(floor, scale, count / len(ordered))
+
+
+def stretches(steps: int) -> Integers:
+    """Return [steps], the number of each one's stretch."""
+    return np.asarray(np.arange(steps) * FOLDS // steps, np.int64)
