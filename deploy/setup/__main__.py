@@ -18,7 +18,7 @@ _TRACEFS = Path("/sys/kernel/tracing")
 def main() -> int:
     """Run the steps that are not done yet; return the exit status."""
     parser = argparse.ArgumentParser(prog="deploy.setup", description=__doc__)
-    parser.add_argument("--for-tests", action="store_true", help="install what only the tests need as well")
+    parser.add_argument("--for-tests", action="store_true", help="install what only tests and benches need as well")
     parser.add_argument("--start-engine", metavar="OWNER", help="only make sure that Docker answers")
     parser.add_argument("--stop-engine", metavar="OWNER", help="only stop the Docker that OWNER had started")
     options = parser.parse_args()

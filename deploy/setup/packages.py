@@ -27,6 +27,8 @@ _TEST_PACKAGES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("debootstrap",), "debootstrap"),
     (("docker-compose",), "docker-compose"),
     (("systemd-analyze",), "systemd"),
+    (("redis-server",), "redis-server"),
+    (("redis-benchmark",), "redis-tools"),
 )
 # A plain su keeps the caller's PATH, on which the system's own programs are missing.
 _SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -35,7 +37,7 @@ _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
 def install_packages(for_tests: bool) -> None:
-    """Install what is missing for the demo, and for the tests as well when asked."""
+    """Install what is missing for the demo, and for tests and benches as well when asked."""
     wanted = missing_packages(for_tests)
     if not wanted:
         return

@@ -14,6 +14,7 @@ from pathlib import Path
 import behaviour_counters
 import behaviour_leaks
 import behaviour_metrics
+import behaviour_probe
 import behaviour_syscalls
 from behaviour_rows import Row
 
@@ -22,6 +23,7 @@ PARTS: dict[str, Callable[[Path], list[Row]]] = {
     "metrics": behaviour_metrics.measure,
     "leaks": behaviour_leaks.measure,
     "counters": behaviour_counters.measure,
+    "probe": behaviour_probe.measure,
 }
 _ROOT = Path(__file__).parents[2]
 _KEPT = _ROOT / "build" / "bench" / "behaviour"
@@ -54,7 +56,8 @@ def _measured(part: str, data: Path) -> list[Row]:
 
 
 def _code(part: str) -> str:
-    files = [*sorted((_ROOT / "exporter").rglob("*.py")), Path(__file__).parent / f"behaviour_{part}.py"]
+    product = (path for path in (_ROOT / "exporter").rglob("*") if path.suffix in (".py", ".bt"))
+    files = [*sorted(product), Path(__file__).parent / f"behaviour_{part}.py"]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 
