@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         "--pairs.one-in",
         dest="one_in",
         type=_one_in,
-        default=8,
+        default=16,
         metavar="N",
         help="follow one call in N to the next of its thread; 1: every one, 0: count no pairs (default %(default)s)",
     )

@@ -1,11 +1,13 @@
 """What the probe costs a busy server: requests a second that redis answers with the probe and without, by turns.
 
 Each request is two system calls of the server and two of the client, so hardly any real load is hurt more. Nothing
-else should run on the machine: with another tracer the runs without the probe pay for that one.
+else should run on the machine: with another tracer the runs without the probe pay for that one. On a busy machine the
+CPU that a request takes, of server and client together, says more than how many were answered.
 """
 
 import csv
 import re
+import resource
 import socket
 import statistics
 import subprocess
@@ -14,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import requests
@@ -23,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).parents[2]))  # the harness that starts th
 
 from deploy.demo.children import Child, start_child, stop_child, wait_until_ready
 
-ROUNDS, REQUESTS, CLIENTS = 8, 100_000, 50
+ROUNDS, RUNS, REQUESTS, CLIENTS = 5, 3, 60_000, 50
+"""Turns of each kind, loads in a turn, requests in a load, connections that make them."""
 SETTLE = 2.0
 WITHOUT, PAIRS = "no probe", "calls and pairs"
 FLAGS: dict[str, list[str] | None] = {
@@ -35,37 +39,55 @@ FLAGS: dict[str, list[str] | None] = {
 MOST_RESIDENT, MOST_LOSS = 120.0, 5.0
 
 
+@dataclass(frozen=True)
+class Load:
+    """What one load brought."""
+
+    speed: float
+    """Requests a second."""
+    cpu: float
+    """Microseconds a request, of server and client."""
+
+
 def measure(_data: Path) -> list[Row]:
     """Return all figures of this part; it needs no recording."""
-    speeds: dict[str, list[float]] = {name: [] for name in FLAGS}
+    loads: dict[str, list[Load]] = {name: [] for name in FLAGS}
     sizes, lost = [], 0.0
-    with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as port:
-        _speed(port)
+    with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as (server, port):
+        _load(server, port)
         for _ in range(ROUNDS):
             for name, flags in FLAGS.items():
                 with _probed(Path(folder), flags) as probe:
-                    speeds[name].append(_speed(port))
+                    loads[name] += [_load(server, port) for _ in range(RUNS)]
                     if probe and name == PAIRS:
                         sizes.append(_resident(probe[0]))
                         lost += _lost(probe[1])
-    medians = {name: statistics.median(found) for name, found in speeds.items()}
-    loss = {name: 100 * (1 - found / medians[WITHOUT]) for name, found in medians.items()}
-    peers = {name: value for name, value in loss.items() if name not in (WITHOUT, PAIRS)}
+    slower = _compared({name: statistics.median(load.speed for load in found) for name, found in loads.items()}, -1)
+    dearer = _compared({name: statistics.median(load.cpu for load in found) for name, found in loads.items()}, 1)
     return [
-        Row("probe with pairs: requests fewer", loss[PAIRS], MOST_LOSS, at_least=False, unit="%", peers=peers),
+        Row("probe with pairs: requests fewer", slower.pop(PAIRS), MOST_LOSS, at_least=False, unit="%", peers=slower),
+        Row(
+            "probe with pairs: CPU a request more", dearer.pop(PAIRS), MOST_LOSS, at_least=False, unit="%", peers=dearer
+        ),
         Row("probe with pairs: resident", max(sizes), MOST_RESIDENT, at_least=False, unit="MiB"),
         Row("probe with pairs: lost events and full maps", lost, 0, at_least=False),
     ]
 
 
+def _compared(medians: dict[str, float], sign: int) -> dict[str, float]:
+    """Return how much more (``sign`` 1) or less (-1) each is than without a probe, in percent."""
+    without = medians.pop(WITHOUT)
+    return {name: sign * 100 * (found / without - 1) for name, found in medians.items()}
+
+
 @contextmanager
-def _server(folder: Path) -> Iterator[int]:
+def _server(folder: Path) -> Iterator[tuple[Child, int]]:
     port = _free_port()
     command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
     child = start_child("redis", command, folder / "redis.log")
     try:
         _wait_for(port)
-        yield port
+        yield child, port
     finally:
         stop_child(child)
 
@@ -98,11 +120,18 @@ def _probed(folder: Path, flags: list[str] | None) -> Iterator[tuple[Child, str]
         stop_child(child)
 
 
-def _speed(port: int) -> float:
-    """Return requests a second."""
+def _load(server: Child, port: int) -> Load:
     command = ["redis-benchmark", "-p", str(port), "-t", "get", "-n", str(REQUESTS), "-c", str(CLIENTS), "--csv"]
+    before = _cpu_seconds(server)
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
-    return float(list(csv.reader(done.stdout.splitlines()))[-1][1])
+    cpu = (_cpu_seconds(server) - before) / REQUESTS * 1e6
+    return Load(float(list(csv.reader(done.stdout.splitlines()))[-1][1]), cpu)
+
+
+def _cpu_seconds(server: Child) -> float:
+    """Return the CPU seconds of the server's first thread, which answers all requests, and of ended clients."""
+    clients = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return int(Path(f"/proc/{server.pid}/schedstat").read_text().split()[0]) / 1e9 + clients.ru_utime + clients.ru_stime
 
 
 def _resident(probe: Child) -> float:
