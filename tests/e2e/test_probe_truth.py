@@ -298,8 +298,19 @@ def test_counts_go_on_when_bpftrace_is_killed(probe: RunningProbe, loads: Loads)
 
 def test_calls_of_threads_past_a_full_map_are_told_as_unpaired(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(bpftrace._ENVIRONMENT, "BPFTRACE_MAP_KEYS_MAX", "16")
-    with bpftrace.running(0.5, one_in=1) as lines:
-        read = next(event for event in parse(lines, time.time) if isinstance(event, Paired))
+    done = threading.Event()
+
+    def work() -> None:
+        while not done.wait(0.01):
+            os.getppid()
+
+    with bpftrace.running(0.5, one_in=1) as lines, ThreadPoolExecutor(40) as busy:
+        for _ in range(40):
+            busy.submit(work)
+        try:
+            read = next(event for event in parse(lines, time.time) if isinstance(event, Paired))
+        finally:
+            done.set()
     assert read.unpaired > 0
     assert len(read.pairs) <= 16
 
