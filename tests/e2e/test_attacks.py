@@ -34,8 +34,8 @@ VISITS = 4.0
 # A shell and its tools: the workload's image has none, and no registry is asked for one.
 TOOLS = tuple(f"--volume={folder}:{folder}:ro" for folder in ("/bin", "/lib", "/lib64"))
 
-# Docker's own filter refuses these before the kernel's tracepoint; without it the kernel refuses them.
-OPTIONS = dict.fromkeys(("mount", "setns", "unshare"), ("--security-opt=seccomp=unconfined",))
+# Docker's own filter refuses setns and unshare before the kernel's first tracepoint; mount is left to the kernel.
+OPTIONS = {"mount": ("--security-opt=seccomp=unconfined",)}
 
 Stack = Any
 
@@ -123,7 +123,7 @@ def _learn(lab: Lab) -> None:
     shop = ("shop", "--store", f"{store}:6379", "--lair", f"{lair}:3333")
 
     def start(name: str) -> str:
-        return lab.start(name, *shop, options=(*OPTIONS.get(name, TOOLS), "--label", f"cpp.workload=shop/{name}"))
+        return lab.start(name, *shop, options=(*OPTIONS.get(name, ()), *TOOLS, "--label", f"cpp.workload=shop/{name}"))
 
     with ThreadPoolExecutor(3) as starters:
         addresses = list(starters.map(start, (*ATTACKS, *BENIGN)))
