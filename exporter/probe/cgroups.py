@@ -47,6 +47,15 @@ class Hierarchy:
         found = ((inode, container_path(path)) for inode, path in self._walk(""))
         return {inode: path for inode, path in found if path is not None}
 
+    def own(self, told: Path = Path("/proc/self/cgroup")) -> int | None:
+        """Return the id of this process's own cgroup, None where it is not in this hierarchy."""
+        lines = told.read_text(encoding="utf-8").splitlines()
+        paths = [line.removeprefix("0::") for line in lines if line.startswith("0::/")]
+        try:
+            return Path(self._mount + paths[0].rstrip("/")).stat().st_ino if paths else None
+        except OSError:  # a namespace of its own, whose paths the mount does not have
+            return None
+
     def _walk(self, path: str) -> Iterator[tuple[int, str]]:
         try:
             with os.scandir(self._mount + path) as entries:

@@ -1,5 +1,6 @@
 """What the probe knows: the kernel's counts by container, and its own health."""
 
+import logging
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,6 +9,10 @@ from exporter.probe.cgroups import Hierarchy
 from exporter.probe.pairs import Pairs
 from exporter.probe.stream import Event, Lost, Paired, Print
 from exporter.probe.tally import Counts, Tally
+
+_log = logging.getLogger(__name__)
+_TELLING = 5
+"""Prints without a known cgroup after which a person is told."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +55,9 @@ class Probe:
         self._lock = threading.Lock()
         self._owners: dict[int, str] = {}
         self._strangers: set[int] = set()
+        self._own = hierarchy.own()
+        self._unproven = 0
+        """Prints since bpftrace began in which no cgroup of the hierarchy was counted; -1 once one was."""
         self._up = False
         self._printed_at: float | None = None
         self._paired_at: float | None = None
@@ -63,7 +71,8 @@ class Probe:
                 case Print():
                     self._meet(event)
                     self._tally.add(event, self._owners)
-                    self._up, self._printed_at = True, event.at
+                    self._prove(event)
+                    self._up, self._printed_at = self._unproven < 0, event.at
                 case Paired():
                     self._pairs.add(event, self._owners)
                     self._paired_at = event.at
@@ -74,7 +83,7 @@ class Probe:
         """Take in that bpftrace ended; counts go on from where they are when it comes back."""
         with self._lock:
             self._tally.restart()
-            self._up = False
+            self._up, self._unproven = False, 0
             self._restarts += 1
 
     def snapshot(self) -> tuple[list[ContainerState], Health]:
@@ -94,9 +103,21 @@ class Probe:
         pairs = dict(self._pairs.counts(path))
         return ContainerState(path, counts, pairs, self._hierarchy.pressure(path), self._clock())
 
+    def _prove(self, printed: Print) -> None:
+        """Believe counts only when they are of a container, or of this very program: ids and directories then agree."""
+        if self._unproven < 0:
+            return
+        seen = _cgroups(printed)
+        if self._own in seen or seen & self._owners.keys():
+            self._unproven = -1
+            return
+        self._unproven += 1
+        if self._unproven == _TELLING:
+            _log.warning("the kernel counts no cgroup that is mounted here; name the host's hierarchy by --cgroup.root")
+
     def _meet(self, printed: Print) -> None:
         """Look again when a print has cgroups that were never seen; those of the host are remembered as strangers."""
-        seen = {int(key.partition(",")[0]) for values in printed.maps.values() for key in values}
+        seen = _cgroups(printed)
         if seen - self._owners.keys() - self._strangers:
             self._look()
             self._strangers = seen - self._owners.keys()
@@ -106,3 +127,7 @@ class Probe:
         paths = set(self._owners.values())
         self._tally.keep(paths)
         self._pairs.keep(paths)
+
+
+def _cgroups(printed: Print) -> set[int]:
+    return {int(key.partition(",")[0]) for values in printed.maps.values() for key in values}

@@ -56,7 +56,7 @@ def test_while_bpftrace_is_away_the_counts_stay_and_the_probe_is_not_up(
 def test_a_bpftrace_that_lives_but_prints_no_more_is_not_up(hierarchy: Hierarchy) -> None:
     now = [10.0]
     probe = Probe(hierarchy, Tally(1000), Pairs(1, 1000), clock=lambda: now[0], patience=10.0)
-    probe.take(Print(10.0, {}))
+    probe.take(Print(10.0, {"created": {str(hierarchy.own()): 1}}))
     now[0] = 19.9
     assert probe.snapshot()[1].up
     now[0] = 20.1
