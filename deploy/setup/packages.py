@@ -27,6 +27,7 @@ _TEST_PACKAGES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("debootstrap",), "debootstrap"),
     (("docker-compose",), "docker-compose"),
     (("systemd-analyze",), "systemd"),
+    (("stress-ng",), "stress-ng"),
 )
 # A plain su keeps the caller's PATH, on which the system's own programs are missing.
 _SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
