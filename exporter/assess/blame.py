@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from exporter.assess.robust import Numbers, mean, ramp
-from exporter.assess.waiting import CHANNELS, CPU, FELT, Held, explained
+from exporter.assess.waiting import CHANNELS, CPU, FELT, WORK, Held, explained
 from exporter.history.windows import Integers
 
 NOTICED = (0.02, 2.0**18, 2.0**18, 0.2)
@@ -32,7 +32,10 @@ def _of_channel(held: Held, who: Integers, channel: int) -> Numbers:
     if not suffered.any():
         return np.zeros((len(use), len(who)))
     alike = _alike(held.felt[channel][who], held.taken[channel])
-    shares = _shares(use, who, alike, NOTICED[channel]) * suffered
+    own = alike.likeness[who, np.arange(who.size)] * alike.informative
+    if channel == WORK:  # its own use rises because of the loss
+        own = np.zeros_like(own)
+    shares = _shares(use, who, alike, own, NOTICED[channel]) * suffered
     blame: Numbers = np.minimum(shares, suffered * _reach(use, held, who, channel))
     return blame
 
@@ -64,16 +67,15 @@ def _from_birth(series: Numbers) -> Numbers:
     return np.where(np.logical_or.accumulate(np.isfinite(series), axis=1), series, 0.0)
 
 
-def _shares(use: Numbers, who: Integers, alike: _Alike, noticed: float) -> Numbers:
+def _shares(use: Numbers, who: Integers, alike: _Alike, own: Numbers, noticed: float) -> Numbers:
     """Return [containers, victims]: the victim's trouble, shared out among the others, as parts of it.
 
     Shares go by the square of use, so that the heavy are named and small steady users are not, and by coincidence.
     The whole is lowered where the victim uses as much as they: to a quarter between equals, who contend but do not
-    intrude, and further where the trouble came and went with the victim's own use: then it is the newcomer.
+    intrude, and further where the trouble came and went with the victim's own use (``own``): then it is the newcomer.
     """
     heavy = np.where(use > noticed, use, 0.0)
     weight = heavy[:, None] ** 2 * (1 - (1 - UNRELATED) * alike.informative * (1 - alike.likeness))
-    own = alike.likeness[who, np.arange(who.size)] * alike.informative
     weight[who, np.arange(who.size)] = 0.0
     total = weight.sum(axis=0)
     others = heavy.sum() - heavy[who]

@@ -118,7 +118,7 @@ def _suffered(found: Interference, row: int) -> tuple[float, str]:
     kind = int(found.suffered[row].argmax())
     resource = INTERFERENCE[kind].replace("_", " ").replace("io", "I/O")
     waits = found.waiting[row, kind]
-    return float(found.suffered[row, kind]), f"waits {waits:.0%} of the time for {resource} that others use"
+    return float(found.suffered[row, kind]), f"waits {waits:.0%} of the time because of others' {resource}"
 
 
 def _flood(flood: Flood, row: int) -> str:

@@ -8,7 +8,7 @@ from exporter.assess.scores import INTERFERENCE
 
 Kinds = NDArray[np.intp]
 
-COSTS = {"threads": ("thread_creations", 1e-4), "network_io": ("network_packets", 2e-6), "disk_io": ("disk_io", 5e-10)}
+COSTS = {"threads": ("thread_creations", 2e-4), "network_io": ("network_packets", 2e-6), "disk_io": ("disk_io", 5e-10)}
 """CPU seconds in the kernel of one task made and ended, one packet, one byte moved: the usual orders of magnitude
 (lmbench's fork and pthread figures, a core's million packets and two GiB a second)."""
 MOVES = 2.0**20
