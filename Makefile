@@ -52,7 +52,7 @@ bench-forecast: setup ## measure the forecast against peers (hours; BENCH_ARGS="
 bench-cold-start: setup ## measure a fresh replica's forecast; needs the recordings (minutes; BENCH_ARGS="--noise 0.01")
 	@OPENBLAS_NUM_THREADS=1 nice -n 19 $(VENV)/python tests/bench/bench_cold_start.py $(BENCH_ARGS)
 
-bench-behaviour: setup-tests ## measure anomaly, risk, leaks, interference and the probe's cost (BENCH_ARGS="--parts leaks" for one)
+bench-behaviour: setup-tests ## measure anomaly, risk, leaks, live interference and the probe's cost (BENCH_ARGS="--parts leaks" for one)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 nice -n 19 $(VENV)/python tests/bench/bench_behaviour.py $(BENCH_ARGS)
 
 docs: setup ## write the generated pages anew

@@ -8,7 +8,7 @@ from actuator.records import Alert, Reading, Wish
 WATCHDOG = "CppWatchdog"
 
 _IDENTITY = ("node", "namespace", "pod", "container", "container_id")
-_RESOURCES = ("", "cpu", "memory", "disk_io", "network_io", "file_descriptors", "threads")
+_RESOURCES = ("", "cpu", "memory", "disk_io", "network_io", "file_descriptors", "threads", "memory_bandwidth")
 
 
 def is_watchdog(alert: Alert, cluster: str) -> bool:

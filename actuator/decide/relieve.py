@@ -1,14 +1,19 @@
 """Relieve: throttle the container that holds up its neighbours, a bounded step at a time and for a while."""
 
+from dataclasses import replace
+
 from actuator.decide.situation import Situation, refuse, refuse_for_good
 from actuator.model import Plan, Refusal, Step
+
+DONE_BY_CPU = ("cpu", "threads", "memory_bandwidth")
+"""Trouble that ends when the culprit runs less: it makes threads, or goes through memory, only while it runs."""
 
 
 def plan(s: Situation) -> Plan | Refusal:
     """Lower the CPU limit to a bounded share of what the culprit uses now; the old limit returns by itself."""
-    if s.order.resource != "cpu":
-        what = s.order.resource or "no resource"
-        return refuse_for_good("unsupported", f"only cpu can be throttled, not {what}: less memory would kill")
+    if s.order.resource not in DONE_BY_CPU:
+        return refuse_for_good("unsupported", _unsupported(s.order.resource))
+    s = replace(s, order=replace(s.order, resource="cpu"))
     if (refusal := _too_soon_to_tighten(s)) is not None:
         return refusal
     if s.observation.usage is None:
@@ -20,6 +25,12 @@ def plan(s: Situation) -> Plan | Refusal:
             "nothing_to_throttle", f"it uses {s.say(usage)}, and {s.say(s.limits.throttle_floor)} is the least"
         )
     return _throttle(s, limit, after)
+
+
+def _unsupported(resource: str) -> str:
+    if resource == "memory":
+        return "only what a CPU limit slows down can be throttled, not memory: less of it would kill"
+    return f"only what a CPU limit slows down can be throttled, not {resource or 'no resource'}"
 
 
 def _too_soon_to_tighten(s: Situation) -> Refusal | None:

@@ -8,6 +8,8 @@ from actuator.ledger.rows import key, reservation_of, throttle_of
 from actuator.model import Allocation, Memory, Order, OwnerLimits, Reservation, Target, Throttle
 
 _HOUR = 3600.0
+_THROTTLED = "cpu"
+"""The resource of every throttle, whatever the trouble is called that it relieves."""
 
 
 def recall(connection: sqlite3.Connection, order: Order, allocation: Allocation | None, at: float) -> Memory:
@@ -19,7 +21,7 @@ def recall(connection: sqlite3.Connection, order: Order, allocation: Allocation 
         owner=owner_limits(connection, order.target, allocation),
         reservation=_reservation(connection, order),
         throttle=_throttle(connection, order.target),
-        relapses=relapses(connection, order.target, order.resource, at),
+        relapses=relapses(connection, order.target, _THROTTLED, at),
         raises=held["raises"] if held else 0,
         leak_raises=held["leak_raises"] if held else 0,
         last_action_at=_last_action(connection, order.target),

@@ -121,7 +121,7 @@ class Stack:
     def _commands(self) -> dict[str, list[object]]:
         listen = {part: f"--web.listen-address={address}" for part, address in self.addresses.items()}
         return {
-            "cadvisor": _cadvisor_command(self.addresses["cadvisor"]),
+            "cadvisor": cadvisor_command(self.addresses["cadvisor"]),
             "probe": [VENV / "bin/cpp-probe", listen["probe"]],
             "exporter": [VENV / "bin/cpp-exporter", "run", f"--config.file={self.files.exporter}", listen["exporter"]],
             "actuator": [VENV / "bin/cpp-actuator", "run", f"--config.file={self.files.actuator}", listen["actuator"]],
@@ -143,8 +143,8 @@ class Stack:
         }
 
 
-def _cadvisor_command(address: str) -> list[object]:
-    """The program on the PATH is the well-known one; ours has one flag for the address."""
+def cadvisor_command(address: str) -> list[object]:
+    """Return how cAdvisor is run: the program on the PATH is the well-known one; ours has one flag for the address."""
     found = shutil.which("cadvisor")
     if found is None:
         return [CADVISOR, f"--listen={address}", "--docker-only"]

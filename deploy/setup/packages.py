@@ -29,6 +29,7 @@ _TEST_PACKAGES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("systemd-analyze",), "systemd"),
     (("redis-server",), "redis-server"),
     (("redis-benchmark",), "redis-tools"),
+    (("stress-ng",), "stress-ng"),
 )
 # A plain su keeps the caller's PATH, on which the system's own programs are missing.
 _SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"

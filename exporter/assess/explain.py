@@ -26,7 +26,15 @@ _EXCESSES = (
     "rewrites {:.0f} times as many files as ever, in all and for each call",
 )
 """In the order of KINDS."""
-_TAKES = ("uses {:.2f} cores", "takes {} of memory a second", "moves {} a second to or from disk")
+_DOES = {
+    "cpu": ("cpu", "uses {:.2f} cores"),
+    "memory": ("memory", "takes memory and holds {}"),
+    "disk_io": ("disk_io", "moves {} a second to or from disk"),
+    "network_io": ("network_packets", "sends and receives {:.0f} packets a second"),
+    "threads": ("thread_creations", "makes {:.0f} threads or processes a second"),
+    "memory_bandwidth": ("memory", "works through {} of memory"),
+}
+"""What a culprit does, by the name of the trouble, and the signal that tells how much."""
 
 
 @dataclass(frozen=True)
@@ -99,17 +107,18 @@ def _leak(leak: Leak, row: int) -> str:
 
 def _caused(found: Interference, row: int) -> tuple[float, str]:
     kind = int(found.caused[row, :, 0].argmax())
-    victim, used = found.victims[row, kind, 0], found.use[row, kind]
-    does = _TAKES[kind].format(used if kind == 0 else size(used))
-    waits = found.waiting[victim, kind]
-    return float(found.caused[row, kind, 0]), f"{does} while a neighbour waits {waits:.0%} of the time"
+    signal, does = _DOES[INTERFERENCE[kind]]
+    used = float(found.use[signal][row])
+    told = does.format(size(used) if "{}" in does else used)
+    waits = found.waiting[found.victims[row, kind, 0], kind]
+    return float(found.caused[row, kind, 0]), f"{told} while a neighbour waits {waits:.0%} of the time"
 
 
 def _suffered(found: Interference, row: int) -> tuple[float, str]:
     kind = int(found.suffered[row].argmax())
     resource = INTERFERENCE[kind].replace("_", " ").replace("io", "I/O")
     waits = found.waiting[row, kind]
-    return float(found.suffered[row, kind]), f"waits {waits:.0%} of the time for {resource} that others use"
+    return float(found.suffered[row, kind]), f"waits {waits:.0%} of the time because of others' {resource}"
 
 
 def _flood(flood: Flood, row: int) -> str:

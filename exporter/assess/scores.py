@@ -5,8 +5,8 @@ from typing import Final
 
 from exporter.history.windows import Bools, Floats, Integers
 
-INTERFERENCE: Final = ("cpu", "memory", "disk_io")
-"""Resources over which containers get in each other's way, in the order of the arrays."""
+INTERFERENCE: Final = ("cpu", "memory", "disk_io", "network_io", "threads", "memory_bandwidth")
+"""What containers get in each other's way over, in the order of the arrays."""
 
 TOP_VICTIMS: Final = 3
 """Victims named per culprit and resource."""

@@ -1,4 +1,4 @@
-"""Behaviour, anomaly, leaks and interference on recordings: ours beside its peers, each figure with its bar.
+"""Behaviour, anomaly and leaks on recordings, interference live: ours beside its peers, each figure with its bar.
 
 What a part has found is kept by the content of the product's and the bench's code, so that parts can be run one by one.
 """
@@ -12,6 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import behaviour_counters
+import behaviour_interference
 import behaviour_leaks
 import behaviour_metrics
 import behaviour_probe
@@ -24,6 +25,7 @@ PARTS: dict[str, Callable[[Path], list[Row]]] = {
     "leaks": behaviour_leaks.measure,
     "counters": behaviour_counters.measure,
     "probe": behaviour_probe.measure,
+    "interference": behaviour_interference.measure,
 }
 _ROOT = Path(__file__).parents[2]
 _KEPT = _ROOT / "build" / "bench" / "behaviour"
@@ -56,8 +58,9 @@ def _measured(part: str, data: Path) -> list[Row]:
 
 
 def _code(part: str) -> str:
+    own = Path(__file__).parent
     product = (path for path in (_ROOT / "exporter").rglob("*") if path.suffix in (".py", ".bt"))
-    files = [*sorted(product), Path(__file__).parent / f"behaviour_{part}.py"]
+    files = [*sorted(product), *sorted(own.glob(f"{part}_*.py")), own / f"behaviour_{part}.py"]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 
 

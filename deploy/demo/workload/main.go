@@ -28,6 +28,11 @@
 //	shop     --store HOST:6379 --lair HOST:3333 --release 1      an HTTP service that reads files, asks a store, logs,
 //	                                                             and has a hole: /exploit/NAME runs an attack
 //	visit    --to HOST:8000,HOST:8000 --rate 10                  ask such services at a steady rate
+//	answer   --listen :8000 --memory 64MiB --touches 15000       fixed work for each byte that comes: reads of a large
+//	         --file F --sync-every 1                             memory, now and then a page made safe on disk
+//	ask      --to HOST:8000 --rate 40                            ask an answer service and print each latency
+//	flood    --to HOST:9 --length 64 --threads 2                 small datagrams, as fast as it can
+//	then     --pause 20s --command "/bin/program argument"       wait, and become another program
 //	sleep                                                        nothing, until told to stop
 //	exit                                                         nothing, and end at once
 //
@@ -67,7 +72,7 @@ var commands = map[string]func([]string){
 	"cpu": cpu, "rhythm": rhythm, "spin": spin, "leak": leak, "syscalls": syscalls,
 	"write": write, "read": read, "net-server": netServer, "net-client": netClient, "connects": connects,
 	"threads": threads, "spawn": spawn, "files": files, "opens": opens, "serve": serve, "shop": shop,
-	"visit": visit, "sleep": idle,
+	"visit": visit, "answer": answer, "flood": flood, "then": then, "ask": ask, "sleep": idle,
 	"exit": func([]string) { os.Exit(0) },
 }
 

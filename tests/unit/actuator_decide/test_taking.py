@@ -83,8 +83,14 @@ def test_relieve_never_loosens(case: Any) -> None:
 
 
 @pytest.mark.parametrize("resource", ["memory", "disk_io", "network_io", ""])
-def test_only_cpu_can_be_throttled(case: Any, resource: str) -> None:
+def test_what_no_cpu_limit_slows_down_cannot_be_throttled(case: Any, resource: str) -> None:
     assert case(Intent.RELIEVE).order_is(resource=resource).refusal() == "unsupported"
+
+
+@pytest.mark.parametrize("resource", ["threads", "memory_bandwidth"])
+def test_trouble_that_takes_cpu_time_to_make_is_relieved_by_a_throttle_of_cpu(case: Any, resource: str) -> None:
+    (step,) = case(Intent.RELIEVE).seen(usage=0.9).order_is(resource=resource).plan().steps
+    assert step == Step("set_limit", "cpu", 1.0, pytest.approx(0.45), expires_at=NOW + 600)
 
 
 def test_a_throttle_is_given_time_to_show_its_effect_before_it_is_tightened(case: Any) -> None:

@@ -71,7 +71,7 @@ def test_a_leak_a_burst_and_a_culprit_explain_themselves(make_window: MakeWindow
     assert reasons[0][0].endswith(" s to its limit")
     assert any(text.startswith("uses 0.9") and "neighbour waits" in text for text in reasons[1])
     assert "bursts to 0.90 cores from 0.10" in reasons[1]
-    assert reasons[2] == ("waits 40% of the time for cpu that others use",)
+    assert reasons[2] == ("waits 40% of the time because of others' cpu",)
     assert reasons[3] == ()
 
 

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from exporter.assess import interference
+from exporter.assess.scores import INTERFERENCE
 from exporter.history.windows import Window
 
 MakeWindow = Callable[..., Window]
 CPU, MEMORY, DISK = 0, 1, 2
+BANDWIDTH = INTERFERENCE.index("memory_bandwidth")
 ALARM = 0.2
 MIB = 2.0**20
 
@@ -190,3 +192,90 @@ def test_no_container_is_blamed_for_what_the_host_itself_runs(make_window: MakeW
 def test_a_noisy_neighbour_is_named_on_a_host_with_work_of_its_own(make_window: MakeWindow) -> None:
     found = interference.find(make_window(cpu=_steady([0.157, 0.83]), cpu_waiting=_steady([0.16, 0.17]), node_cpu=1.3))
     assert _blame(found, 1, 0) > ALARM
+
+
+def _disturbed(make_window: MakeWindow, **does: float) -> interference.Interference:
+    since, steady = 8, {"cpu": [0.2, 0.0, 0.05], "cpu_waiting": [0.02, 0.0, 0.01]}
+    series = {name: _steady(levels) for name, levels in steady.items()}
+    series["cpu"][1, -since:], series["cpu_waiting"][0, -since:] = 1.5, 0.4
+    for name, level in does.items():
+        series[name] = _steady([0.0, 0.0, 0.0])
+        series[name][1, -since:] = level
+    return interference.find(make_window(**series))
+
+
+@pytest.mark.parametrize(
+    ("does", "name"),
+    [
+        ({"syscalls": 100.0, "memory": 5 * MIB}, "cpu"),
+        ({"thread_creations": 9000.0, "syscalls": 40000.0}, "threads"),
+        ({"network_packets": 4e5, "syscalls": 4e5}, "network_io"),
+        ({"disk_io": 2e9, "syscalls": 3e4}, "disk_io"),
+        ({"disk_io": 4e7, "io_waiting": 0.9, "syscalls": 3e4}, "disk_io"),
+        ({"memory": 800 * MIB, "syscalls": 10.0}, "memory_bandwidth"),
+        ({"memory": 800 * MIB, "syscalls": 2e5}, "cpu"),
+        ({"thread_creations": 20.0, "network_packets": 2000.0, "disk_io": 1e7, "syscalls": 5e4}, "cpu"),
+    ],
+)
+def test_trouble_has_the_name_of_what_the_culprits_cpu_time_goes_into(
+    make_window: MakeWindow, does: dict[str, float], name: str
+) -> None:
+    found = _disturbed(make_window, **does)
+    kind = INTERFERENCE.index(name)
+    assert _blame(found, 1, 0, kind) > ALARM
+    assert found.suffered[0, kind] > ALARM
+    assert found.suffered[0].max() == found.suffered[0, kind]
+
+
+def test_a_culprit_has_one_name_however_it_is_in_the_way(make_window: MakeWindow) -> None:
+    disk, io, cpu, waiting = (_steady([level, 0.0, 0.0]) for level in (2e5, 0.02, 0.2, 0.02))
+    disk[1, -8:], io[0, -8:], io[1, -8:], cpu[1, -8:], waiting[0, -8:] = 4e8, 0.5, 0.8, 0.5, 0.3
+    found = interference.find(make_window(disk_io=disk, io_waiting=io, cpu=cpu, cpu_waiting=waiting))
+    assert np.flatnonzero(found.caused[1].max(axis=1)).tolist() == [DISK]
+    assert _blame(found, 1, 0, DISK) > ALARM
+
+
+def test_work_that_takes_more_cpu_time_beside_a_heavy_neighbour_is_blamed_on_it(make_window: MakeWindow) -> None:
+    cpu, calls, packets = _steady([0.3, 0.0, 0.05]), _steady([3000.0, 0.0, 50.0]), _steady([200.0, 0.0, 0.0])
+    cpu[1, -8:], cpu[0, -8:] = 1.0, 0.6
+    found = interference.find(make_window(cpu=cpu, syscalls=calls, network_packets=packets))
+    assert found.suffered[0, BANDWIDTH] > ALARM
+    assert _blame(found, 1, 0, BANDWIDTH) > ALARM
+    assert found.caused[[0, 2]].max() < ALARM / 4
+
+
+def test_work_that_grows_with_its_own_requests_accuses_nobody(make_window: MakeWindow) -> None:
+    cpu, calls, packets = _steady([0.3, 0.9]), _steady([3000.0, 100.0]), _steady([200.0, 0.0])
+    for series in (cpu, calls, packets):
+        series[0, -8:] *= 2
+    found = interference.find(make_window(cpu=cpu, syscalls=calls, network_packets=packets))
+    assert found.suffered.max() < ALARM / 2
+
+
+def test_other_requests_that_make_more_calls_for_the_same_packets_are_no_loss_of_work(make_window: MakeWindow) -> None:
+    cpu, calls, packets = _steady([0.3, 0.9]), _steady([3000.0, 100.0]), _steady([200.0, 0.0])
+    cpu[0, -8:], calls[0, -8:] = 0.6, 9000.0
+    found = interference.find(make_window(cpu=cpu, syscalls=calls, network_packets=packets))
+    assert found.suffered.max() < ALARM / 2
+
+
+def test_a_newcomer_that_waits_beside_a_steady_neighbour_does_not_accuse_it(make_window: MakeWindow) -> None:
+    cpu, waiting = _steady([0.35, 0.0]), _steady([0.05, 0.0])
+    cpu[1, -8:], waiting[1, -8:], waiting[0, -8:], cpu[0, -8:] = 0.45, 0.7, 0.5, 0.25
+    found = interference.find(make_window(cpu=cpu, cpu_waiting=waiting))
+    assert _blame(found, 1, 0) > ALARM
+    assert found.caused[0].max() < ALARM / 2
+
+
+def test_waiting_for_a_disk_that_was_always_as_slow_accuses_no_light_writer(make_window: MakeWindow) -> None:
+    disk, io, cpu = _steady([2e5, 1e6]), _steady([0.08, 0.01]), _steady([0.1, 0.05])
+    found = interference.find(make_window(disk_io=disk, io_waiting=io, cpu=cpu))
+    assert found.caused.max() < ALARM / 2
+
+
+def test_busy_harmless_neighbours_are_not_blamed_for_what_a_culprit_does(make_window: MakeWindow) -> None:
+    cpu, waiting = _steady([0.2, 0.0, 0.25, 0.15, 0.05]), _steady([0.03, 0.0, 0.02, 0.02, 0.01])
+    cpu[1, -8:], waiting[0, -8:], waiting[2:4, -8:] = 1.4, 0.4, 0.2
+    found = interference.find(make_window(cpu=cpu, cpu_waiting=waiting))
+    assert _blame(found, 1, 0) > ALARM
+    assert found.caused[[0, 2, 3, 4]].max() < ALARM / 2
