@@ -1,56 +1,105 @@
 """From a grid to gap-free demand: what the containers wanted, not what their limits let through."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from exporter.history.windows import Bools, Floats, Grid, Integers
 
 _BINDING = 5
 """Columns over which a cap must bind for demand to be taken as the ceiling."""
-_BLOCK = 256
-"""Series that are mended at a time: what that needs besides its result is several times their size."""
+_BLOCK = 64
+"""Series that are mended at a time: what that needs is several times their size."""
 _LARGEST = 1e30
 """What lies beyond counts as not seen: no resource is so large, and a sum of such is no float32."""
 
 
 @dataclass(frozen=True)
 class Demand:
-    """Rows are series (container-major, then resource); every column is filled from the past."""
+    """Rows are series (container-major, then resource); every column is filled from the past.
+
+    What was seen may be told of the newest columns alone, so it is looked up from the end.
+    """
 
     values: Floats
     """[series, time], the units of the resource; before ``first`` the first known value; NaN if a row has none."""
     measured: Bools
-    """[series, time], true where a sample was seen and not censored: only there coverage counts."""
+    """[series, newest], true where a sample was seen and not censored: only there coverage counts."""
     low: Floats
-    """[series, time], what the demand was at the least; NaN where nothing was seen."""
+    """[series, newest], what the demand was at the least; NaN where nothing was seen."""
     high: Floats
-    """[series, time], what it was at the most; as ``low`` where it is measured."""
+    """[series, newest], what it was at the most; as ``low`` where it is measured."""
     first: Integers
     """[series], column of the first sample; the number of columns where there is none."""
 
     def before(self, column: int) -> "Demand":
         """Return what was known before ``column``."""
-        every = slice(None, column)
+        later = max(self.values.shape[1] - column, 0)
+        seen = slice(max(self.measured.shape[1] - later, 0))
         first = np.minimum(self.first, column)
-        return Demand(self.values[:, every], self.measured[:, every], self.low[:, every], self.high[:, every], first)
+        return Demand(self.values[:, :column], self.measured[:, seen], self.low[:, seen], self.high[:, seen], first)
+
+
+@dataclass(frozen=True)
+class _Repair:
+    """What stood where some series were mended; a bit a sample, since gaps may be many."""
+
+    gaps: NDArray[np.uint8]
+    changed: NDArray[np.uint8]
+    """Samples that were replaced: censored or absurd ones."""
+    samples: Floats
+
+    @classmethod
+    def of(cls, values: Floats, changed: Bools) -> "_Repair":
+        """Remember ``values`` [series, time] where they are NaN or ``changed``."""
+        return cls(np.packbits(np.isnan(values)), np.packbits(changed), values[changed])
+
+    def undo(self, values: Floats) -> None:
+        """Put back what stood in ``values``."""
+        gaps, changed = (np.unpackbits(bits, count=values.size) for bits in (self.gaps, self.changed))
+        values[gaps.view(np.bool_).reshape(values.shape)] = np.nan
+        values[changed.view(np.bool_).reshape(values.shape)] = self.samples
 
 
 def prepare(grid: Grid) -> Demand:
     """Return the demand behind ``grid``; causal, so that a later column never changes an earlier one."""
+    return _mend(replace(grid, values=grid.values.copy()), grid.values.shape[2], {})
+
+
+@contextmanager
+def mended(grid: Grid, newest: int) -> Iterator[Demand]:
+    """Lend the demand behind ``grid``, and what was seen in so many of its ``newest`` columns.
+
+    The values are those of ``grid`` itself, mended in place until the end: a day of a node is too large for a copy.
+    """
+    repairs: dict[int, _Repair] = {}
+    try:
+        yield _mend(grid, newest, repairs)
+    finally:
+        values = grid.values.reshape(-1, grid.values.shape[2])
+        for start, repair in repairs.items():
+            repair.undo(values[start : start + _BLOCK])
+
+
+def _mend(grid: Grid, newest: int, repairs: dict[int, _Repair]) -> Demand:
+    """Mend the values of ``grid``, block by block; note in ``repairs`` what stood in each, by its first series."""
     width = grid.values.shape[2]
-    low, high = _credible(grid.values.reshape(-1, width)), grid.ceilings.reshape(-1, width)
-    censored = grid.censored.reshape(-1, width)
-    measured, first = np.empty(low.shape, np.bool_), np.empty(len(low), np.int64)
-    values = low
-    for start in range(0, len(low), _BLOCK):
+    values, ceilings, censored = (part.reshape(-1, width) for part in (grid.values, grid.ceilings, grid.censored))
+    seen = slice(max(width - newest, 0), None)
+    low, high = _credible(values[:, seen]).copy(), ceilings[:, seen].copy()
+    measured, first = ~np.isnan(low) & ~censored[:, seen], np.empty(len(values), np.int64)
+    for start in range(0, len(values), _BLOCK):
         block = slice(start, start + _BLOCK)
-        seen = ~np.isnan(low[block])
-        measured[block] = seen & ~censored[block]
-        first[block] = np.where(seen.any(axis=1), seen.argmax(axis=1), width)
-        if not measured[block].all():
-            values = low.copy() if values is low else values
-            values[block] = _fill(_impute(low[block], high[block], censored[block]), seen, first[block])
+        known = _credible(values[block])
+        told = ~np.isnan(known)
+        first[block] = np.where(told.any(axis=1), told.argmax(axis=1), width)
+        if not (told & ~censored[block]).all():
+            changed = ~np.isnan(values[block]) & (censored[block] | ~told)
+            repairs[start] = _Repair.of(values[block], changed)
+            values[block] = _fill(_impute(known, ceilings[block], censored[block]), told, first[block])
     return Demand(values, measured, low, high, first)
 
 
@@ -77,4 +126,4 @@ def _impute(values: Floats, ceilings: Floats, censored: Bools) -> Floats:
 def _fill(values: Floats, seen: Bools, first: Integers) -> Floats:
     """Carry the last sample forward; before the first one stands the first."""
     columns = np.where(seen, np.arange(values.shape[1]), np.minimum(first, values.shape[1] - 1)[:, None])
-    return np.take_along_axis(values, np.maximum.accumulate(columns, axis=1), axis=1)
+    return np.take_along_axis(values, np.maximum.accumulate(columns, axis=1, out=columns), axis=1)

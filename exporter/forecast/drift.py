@@ -66,7 +66,8 @@ class Drift:
 
     def observe(self, due: Floats, demand: Demand, now: int) -> None:
         """Compare ``due`` [series, horizons], the medians forecast for column ``now`` of ``demand``, with what came."""
-        value, judged = demand.values[:, now], demand.measured[:, now] & ~np.isnan(due).any(axis=1)
+        value, measured = demand.values[:, now], demand.measured[:, now - demand.values.shape[1]]
+        judged = measured & ~np.isnan(due).any(axis=1)
         before = demand.values[:, [max(now - ahead, 0) for ahead in self._ahead]]
         self._add("error", np.abs(value[:, None] - due).mean(axis=1), judged)
         self._add("change", np.abs(value[:, None] - before).mean(axis=1), judged)

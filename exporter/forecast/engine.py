@@ -96,12 +96,13 @@ class Engine:
     def step(self, demand: Demand, now: int, column: int) -> Outlook:
         """Take in column ``now`` of ``demand``, whose absolute number is ``column``, and forecast from it."""
         start = max(now + 1 - self.plan.window, 0)
+        seen = now - demand.values.shape[1]
         past = Past(
             demand.values[:, start : now + 1],
             np.maximum(demand.first - start, 0),
-            demand.measured[:, now] & (demand.first <= now),
-            demand.low[:, now],
-            demand.high[:, now],
+            demand.measured[:, seen] & (demand.first <= now),
+            demand.low[:, seen],
+            demand.high[:, seen],
             column,
         )
         state = self.flat()

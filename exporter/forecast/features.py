@@ -27,6 +27,8 @@ _OUTLIER = 30.0
 """Scaled values are cut here."""
 _LARGEST_RATIO = 8.0
 _SMALLEST = 1e-20
+_BLOCK = 64
+"""Series whose changes are looked at together."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +45,25 @@ def common(state: State, past: Past, plan: Plan) -> Shared:
     """Return what the features of all horizons at the last column of ``past`` have in common."""
     values, now = past.values, past.newest
     current = values[:, -1]
-    steps = np.abs(np.diff(values[:, max(now - max(_ROUGHNESS), 0) :], axis=1))
     columns = [current - values[:, max(now - lag, 0)] for lag in _LAGS]
     columns += [current - values[:, max(now - size + 1, 0) :].mean(axis=1) for size in _MEANS]
     columns += [values[:, max(now - size + 1, 0) :].max(axis=1) - current for size in _EXTREMES]
     columns += [current - values[:, max(now - size + 1, 0) :].min(axis=1) for size in _EXTREMES]
-    columns += [steps[:, -size:].mean(axis=1) if steps.size else 0.0 * current for size in _ROUGHNESS]
+    columns += [*_roughness(values[:, max(now - max(_ROUGHNESS), 0) :])]
     return Shared(np.stack(columns), past_days(state, past.column, past.column, plan))
+
+
+def _roughness(values: Floats) -> Floats:
+    """Return [_ROUGHNESS, series], the mean absolute change from column to column; zero where there is but one."""
+    if values.shape[1] < 2:
+        return np.stack([0.0 * values[:, -1]] * len(_ROUGHNESS))
+    means = np.empty((len(_ROUGHNESS), len(values)), np.float32)
+    for start in range(0, len(values), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        steps = np.diff(values[block], axis=1)
+        np.abs(steps, out=steps)
+        means[:, block] = [steps[:, -size:].mean(axis=1) for size in _ROUGHNESS]
+    return means
 
 
 def features(shared: Shared, members: Floats, state: State, i: int, past: Past, plan: Plan) -> Floats:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.config import ForecastConfig
-from exporter.forecast.demand import Demand, prepare
+from exporter.forecast.demand import Demand, mended
 from exporter.forecast.engine import Engine, Outlook
 from exporter.forecast.health import Health
 from exporter.forecast.lineage import Lineage
@@ -74,16 +74,21 @@ class Forecaster:
         if rows is not None:
             self._outlook = _rearranged(self._outlook, rows, len(RESOURCES))
             self._training.arrange(rows)
-        column, width = math.floor(grid.end / grid.step + _ROUNDING), grid.values.shape[2]
-        known = prepare(grid)
-        demand = self._lineage.fill_in(known, column)
+        column, (containers, resources, _) = math.floor(grid.end / grid.step + _ROUNDING), grid.values.shape
+        with mended(grid, max(_most_missed(containers * resources), *self._engine.plan.ahead)) as known:
+            demand = self._lineage.fill_in(known, column)
+            self._advance(demand, column)
+            self._training.turn(grid, demand)
+            return self._published(grid, known.low.reshape(containers, resources, -1))
+
+    def _advance(self, demand: Demand, column: int) -> None:
+        """Take every step that is due up to ``column``, the newest of ``demand``."""
+        width = demand.values.shape[1]
         # A series of 1e18 leaves float32 where it is squared; what then is no number is published as absent.
         with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
             for back in range(self._missed(demand, column) - 1, -1, -1):
                 self._outlook = self._engine.step(demand, width - 1 - back, column - back)
                 self._training.observe(self._outlook.due, demand, width - 1 - back)
-        self._training.turn(grid, demand)
-        return self._published(grid, known.low.reshape(grid.values.shape))
 
     def export(self) -> dict[str, NDArray[Any]]:
         """Return what is to be saved."""
@@ -113,7 +118,7 @@ class Forecaster:
         new = known if self._column is None else min(max(column - self._column, 0), int(width))
         if known:
             self._column = column
-        return min(new, max(_REPLAYED // max(int(series), 1), 1))
+        return min(new, _most_missed(int(series)))
 
     def _published(self, grid: Grid, measured: Floats) -> Forecast:
         state, containers = self._engine.state, len(grid.lives)
@@ -134,6 +139,11 @@ class Forecaster:
             coverage=coverage(state, of, len(workloads)),
             training=self._training.health(),
         )
+
+
+def _most_missed(series: int) -> int:
+    """Return how many columns of so many ``series`` are caught up on at most."""
+    return max(_REPLAYED // max(series, 1), 1)
 
 
 def _rearranged(outlook: Outlook, rows: Integers, resources: int) -> Outlook:

@@ -14,6 +14,9 @@ from exporter.forecast.bequest import COARSE, FINE, Bequest, filled_in
 from exporter.forecast.demand import Demand
 from exporter.history.windows import Floats, Integers
 
+_BLOCK = 64
+"""Series of which is noted at a time what they would leave."""
+
 
 class Heritage:
     """Remembers what each container would leave, and gives it to those that come after."""
@@ -52,7 +55,7 @@ class Heritage:
         """Return ``demand`` with the columns before a newcomer's first sample filled in, as far as they are known.
 
         ``column`` is the absolute number of the newest one. The values are changed in place: where there is anything
-        to fill in, ``prepare`` has made them its own.
+        to fill in, they have been mended already.
         """
         self._rows = {life: row for row, life in enumerate(lives.tolist())}
         self._forget()
@@ -86,11 +89,19 @@ class Heritage:
     def _remember(self, values: Floats, first: Integers, column: int) -> None:
         width = values.shape[1]
         start = max(width - FINE, 0)
-        shape, begin = (len(self._rows), self._resources), start % COARSE
-        fine = np.where(np.arange(start, width) >= first[:, None], values[:, start:], np.float32(np.nan))
-        blocks = values[:, begin:start].reshape(len(values), start // COARSE, COARSE)
-        known = np.arange(begin, start, COARSE) >= first[:, None]
-        coarse = np.where(known, blocks.mean(axis=2), np.float32(np.nan))
-        self._fine = fine.reshape(*shape, width - start)
-        self._coarse = coarse.reshape(*shape, start // COARSE)
+        begin, count = start % COARSE, len(self._rows) * self._resources
+        fine, coarse = _room(self._fine, count, width - start), _room(self._coarse, count, start // COARSE)
+        for at in range(0, count, _BLOCK):
+            block = slice(at, at + _BLOCK)
+            since, older = first[block, None], values[block, begin:start]
+            fine[block] = np.where(np.arange(start, width) >= since, values[block, start:], np.float32(np.nan))
+            means = older.reshape(len(older), start // COARSE, COARSE).mean(axis=2)
+            coarse[block] = np.where(np.arange(begin, start, COARSE) >= since, means, np.float32(np.nan))
+        self._fine, self._coarse = (part.reshape(len(self._rows), self._resources, -1) for part in (fine, coarse))
         self._newest = column
+
+
+def _room(held: Floats, rows: int, columns: int) -> Floats:
+    """Return ``held`` as [rows, columns] to be written anew, or a new array where it does not fit."""
+    fits = held.size == rows * columns
+    return held.reshape(rows, columns) if fits else np.empty((rows, columns), np.float32)
