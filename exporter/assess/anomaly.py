@@ -30,6 +30,9 @@ FLOORS = {
     "connections": 2.0,
 }
 """Signals looked at, and the distance in their unit that is never worth a word."""
+_LOOKED_AT = [COLUMN[name] for name in FLOORS]
+_BLOCK = 64
+"""Containers whose past is looked at together."""
 RECENT, GAP = 12.0, 30.0
 """Seconds that count as now, and seconds before now that are not yet past."""
 LEAST_PAST = 300.0
@@ -139,12 +142,11 @@ class Anomalies:
 
     def assess(self, window: Window, departure: Numbers) -> Anomaly:
         """Return the anomaly per container; ``departure`` is that of the mix of calls, 0–1."""
-        signals = window.signals[:, [COLUMN[name] for name in FLOORS], :]
-        now = median(signals[:, :, -columns(RECENT, window.step) :])
-        low, high, usual, scale = self._remembered(window, _band(signals, window.step, self.learn))
+        now = median(_signals(window, columns(RECENT, window.step)))
+        low, high, usual, scale = self._remembered(window, self._usual(window))
         with np.errstate(invalid="ignore"):
             distance = np.maximum(now - high, low - now) / scale
-        habit = self._judged(window, signals)
+        habit = self._judged(window)
         far = np.where(habit.mature[:, None], np.abs(habit.offset), distance)
         strength = np.column_stack([ramp(far, *BEYOND), departure])
         strongest = -np.sort(-strength, axis=1)[:, : len(PARTS)]
@@ -153,12 +155,20 @@ class Anomalies:
         used = np.where(habit.mature, ramp(habit.offset[:, 0], 1.0, 3.0), 1.0)
         return Anomaly(np.maximum(score, np.minimum(pressed.find(window), used)), strength, now, usual)
 
-    def _judged(self, window: Window, signals: Numbers) -> "_Judgement":
+    def _usual(self, window: Window) -> Numbers:
+        """Return the bands of all containers; what is sorted for them is several times as large as their past."""
+        parts = [
+            _band(window.signals[at : at + _BLOCK, _LOOKED_AT], window.step, self.learn)
+            for at in range(0, len(window.lives), _BLOCK)
+        ]
+        return np.concatenate(parts) if parts else np.zeros((0, 4, len(FLOORS)))
+
+    def _judged(self, window: Window) -> "_Judgement":
         """Return what habits say of the last whole minute."""
         step = max(MINUTE, window.step)
         if window.end // step != self._minute:
             self._minute = window.end // step
-            values = mean(signals[:, :, -columns(step, window.step) :])
+            values = mean(_signals(window, columns(step, window.step)))
             strange = self._rhythms.observe(window.workloads, window.lives, values, window.end, step)
             self._last = _Judgement.of(window.lives, strange, self.monthly)
         return self._last.at(window.lives)
@@ -174,6 +184,11 @@ class Anomalies:
         # The second look lets a fresh replica see what a sibling in a later row has just stored.
         whole = np.where(np.isfinite(kept), kept, self._bands[rows]).reshape(len(rows), 4, len(FLOORS))
         return whole[:, 0], whole[:, 1], whole[:, 2], whole[:, 3]
+
+
+def _signals(window: Window, newest: int) -> Numbers:
+    """Return [containers, FLOORS, newest columns]."""
+    return window.signals[:, :, -newest:][:, _LOOKED_AT]
 
 
 def _band(signals: Numbers, step: float, learn: float) -> Numbers:

@@ -87,7 +87,8 @@ def mended(grid: Grid, newest: int) -> Iterator[Demand]:
 def _mend(grid: Grid, newest: int, repairs: dict[int, _Repair]) -> Demand:
     """Mend the values of ``grid``, block by block; note in ``repairs`` what stood in each, by its first series."""
     width = grid.values.shape[2]
-    values, ceilings, censored = (part.reshape(-1, width) for part in (grid.values, grid.ceilings, grid.censored))
+    values, ceilings = grid.values.reshape(-1, width), grid.ceilings.reshape(-1, width)
+    censored = grid.censored.reshape(-1, width)
     seen = slice(max(width - newest, 0), None)
     low, high = _credible(values[:, seen]).copy(), ceilings[:, seen].copy()
     measured, first = ~np.isnan(low) & ~censored[:, seen], np.empty(len(values), np.int64)

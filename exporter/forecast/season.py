@@ -15,6 +15,8 @@ _DIP = 0.25
 """How far the autocorrelation must fall before the peak: trends and slow drift never dip."""
 _BEATS_SHUFFLE = 0.7
 """A cycle must explain the series this much better than its own samples in random order."""
+_BLOCK = 16
+"""Rows that are looked at together: a spectrum is many times as large as what it is of."""
 
 
 def detect_periods(values: Floats, first: Integers) -> Floats:
@@ -28,8 +30,14 @@ def detect_periods(values: Floats, first: Integers) -> Floats:
     longest = int(known.max(initial=0))
     if longest < _FEWEST_COLUMNS:
         return np.zeros(len(values), np.float32)
-    rows = _detrended(values[:, -longest:], known)
-    correlation = _autocorrelation(rows, known, int(longest / _CYCLES_SEEN) + 2)
+    parts = (slice(start, start + _BLOCK) for start in range(0, len(values), _BLOCK))
+    return np.concatenate([_periods(values[part, -longest:], known[part]) for part in parts])
+
+
+def _periods(values: Floats, known: Integers) -> Floats:
+    """Return the periods of some rows of ``values``, of which the last ``known`` columns were seen."""
+    rows = _detrended(values, known)
+    correlation = _autocorrelation(rows, known, int(values.shape[1] / _CYCLES_SEEN) + 2)
     peaks = _peaks(correlation, known)
     best = np.where(peaks, correlation, -1.0).max(axis=1, initial=-1.0)
     lag = _summit(correlation, (peaks & (correlation >= 0.9 * best[:, None])).argmax(axis=1))
