@@ -5,8 +5,9 @@ scoring together (ADR 3). Here each family is one pass over one column.
 """
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from math import isnan
 
@@ -42,35 +43,45 @@ class Page:
     """[rows], each container's identity labels, already written."""
     series: int = 0
     """Number of series so far."""
-    _blocks: dict[str, list[bytes]] = field(default_factory=dict)
-    """Text by family; as bytes at once, since all lines as objects would be half as large again."""
+    _blocks: dict[str, list[Callable[[], bytes]]] = field(default_factory=dict)
+    """What writes the text of each family, when its turn comes: all text at once is 15 MB for 500 containers."""
 
     def add(self, series: Series) -> None:
         """Add one value a container."""
-        rows = zip(self.identities, series.values.tolist(), strict=True)
-        more = "," + series.labels if series.labels else ""
-        if series.row_labels is None:
-            name, form = series.name, f".{series.digits}g"
-            text = [f"{name}{{{who}{more}}} {value:{form}}" for who, value in rows if not isnan(value)]
-        else:
-            text = [
-                f"{series.name}{{{who}{more},{own}}} {value:.9g}"
-                for (who, value), own in zip(rows, series.row_labels, strict=True)
-                if not isnan(value)
-            ]
-        self.add_lines(series.name, text)
+        self._add(series.name, int((~np.isnan(series.values)).sum()), partial(self._written, series))
 
     def add_one(self, name: str, value: float, **labels: str) -> None:
         """Add one value about no container; NaN is not served."""
         if not isnan(value):
-            block = f"{{{write_labels(labels)}}}" if labels else ""
-            self.add_lines(name, [f"{name}{block} {value:.15g}"])
+            self.add_lines(name, [_line(name, value, labels)])
+
+    def add_measured(self, name: str, measure: Callable[[], float]) -> None:
+        """Add one value about no container that is taken when the page has been written up to it."""
+        self._add(name, 1, lambda: _line(name, measure(), {}).encode() + b"\n")
 
     def add_lines(self, name: str, lines: list[str]) -> None:
         """Add lines already written."""
-        if lines:
-            self.series += len(lines)
-            self._blocks.setdefault(name, []).append("\n".join((*lines, "")).encode())
+        text = "\n".join((*lines, "")).encode()
+        self._add(name, len(lines), lambda: text)
+
+    def _add(self, name: str, series: int, block: Callable[[], bytes]) -> None:
+        if series:
+            self.series += series
+            self._blocks.setdefault(name, []).append(block)
+
+    def _written(self, series: Series) -> bytes:
+        rows = zip(self.identities, series.values.tolist(), strict=True)
+        more = "," + series.labels if series.labels else ""
+        if series.row_labels is None:
+            name, form = series.name, f".{series.digits}g"
+            text = [f"{name}{{{who}{more}}} {value:{form}}\n" for who, value in rows if not isnan(value)]
+        else:
+            text = [
+                f"{series.name}{{{who}{more},{own}}} {value:.9g}\n"
+                for (who, value), own in zip(rows, series.row_labels, strict=True)
+                if not isnan(value)
+            ]
+        return "".join(text).encode()
 
     def packed(self, more: bytes = b"") -> bytes:
         """Return the whole page and ``more`` text after it, compressed by gzip."""
@@ -81,7 +92,12 @@ class Page:
         for name, metric in BY_NAME.items():
             if blocks := self._blocks.get(name):
                 yield f"# HELP {name} {metric.help} ({metric.unit}).\n# TYPE {name} {metric.kind}\n".encode()
-                yield from blocks
+                yield from (block() for block in blocks)
+
+
+def _line(name: str, value: float, labels: dict[str, str]) -> str:
+    block = f"{{{write_labels(labels)}}}" if labels else ""
+    return f"{name}{block} {value:.15g}"
 
 
 def write_labels(labels: dict[str, str]) -> str:

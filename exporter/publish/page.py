@@ -32,10 +32,11 @@ class Publisher:
         add_quality(page, state, self._config)
         add_training(page, state)
         add_self(page, state, self._config, series, self._dropped)
-        self._cpu_seconds += time.process_time() - cpu_started
-        page.add_one("cpp_cycle_cpu_seconds_total", self._cpu_seconds)
-        page.add_one("cpp_cycle_duration_seconds", time.perf_counter() - started)
+        before = self._cpu_seconds - cpu_started
+        page.add_measured("cpp_cycle_cpu_seconds_total", lambda: before + time.process_time())
+        page.add_measured("cpp_cycle_duration_seconds", lambda: time.perf_counter() - started)
         self.page = page.packed(process_metrics())
+        self._cpu_seconds = before + time.process_time()
 
     def _labels(self, state: State) -> list[str]:
         known, identities = self._identities, state.snapshot.identities
