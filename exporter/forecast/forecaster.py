@@ -75,7 +75,8 @@ class Forecaster:
             self._outlook = _rearranged(self._outlook, rows, len(RESOURCES))
             self._training.arrange(rows)
         column, (containers, resources, _) = math.floor(grid.end / grid.step + _ROUNDING), grid.values.shape
-        with mended(grid, max(_most_missed(containers * resources), *self._engine.plan.ahead)) as known:
+        most = self._most_missed(containers * resources, column)
+        with mended(grid, max(most, *self._engine.plan.ahead)) as known:
             demand = self._lineage.fill_in(known, column)
             self._advance(demand, column)
             self._training.turn(grid, demand)
@@ -112,13 +113,18 @@ class Forecaster:
         """End the training child, if one is at work."""
         self._training.close()
 
+    def _most_missed(self, series: int, column: int) -> int:
+        """Return how many steps of so many ``series`` are due up to ``column``, or caught up on."""
+        most = max(_REPLAYED // max(series, 1), 1)
+        return most if self._column is None else min(max(column - self._column, 0), most)
+
     def _missed(self, demand: Demand, column: int) -> int:
         series, width = demand.values.shape
-        known = int(width) - int(demand.first.min(initial=width))
-        new = known if self._column is None else min(max(column - self._column, 0), int(width))
+        known, most = int(width) - int(demand.first.min(initial=width)), self._most_missed(int(series), column)
+        new = known if self._column is None else int(width)
         if known:
             self._column = column
-        return min(new, _most_missed(int(series)))
+        return min(new, most)
 
     def _published(self, grid: Grid, measured: Floats) -> Forecast:
         state, containers = self._engine.state, len(grid.lives)
@@ -139,11 +145,6 @@ class Forecaster:
             coverage=coverage(state, of, len(workloads)),
             training=self._training.health(),
         )
-
-
-def _most_missed(series: int) -> int:
-    """Return how many columns of so many ``series`` are caught up on at most."""
-    return max(_REPLAYED // max(series, 1), 1)
 
 
 def _rearranged(outlook: Outlook, rows: Integers, resources: int) -> Outlook:

@@ -48,7 +48,7 @@ class Page:
 
     def add(self, series: Series) -> None:
         """Add one value a container."""
-        self._add(series.name, int((~np.isnan(series.values)).sum()), partial(self._written, series))
+        self._add(series.name, int((~np.isnan(series.values)).sum()), partial(_written, self.identities, series))
 
     def add_one(self, name: str, value: float, **labels: str) -> None:
         """Add one value about no container; NaN is not served."""
@@ -69,20 +69,6 @@ class Page:
             self.series += series
             self._blocks.setdefault(name, []).append(block)
 
-    def _written(self, series: Series) -> bytes:
-        rows = zip(self.identities, series.values.tolist(), strict=True)
-        more = "," + series.labels if series.labels else ""
-        if series.row_labels is None:
-            name, form = series.name, f".{series.digits}g"
-            text = [f"{name}{{{who}{more}}} {value:{form}}\n" for who, value in rows if not isnan(value)]
-        else:
-            text = [
-                f"{series.name}{{{who}{more},{own}}} {value:.9g}\n"
-                for (who, value), own in zip(rows, series.row_labels, strict=True)
-                if not isnan(value)
-            ]
-        return "".join(text).encode()
-
     def packed(self, more: bytes = b"") -> bytes:
         """Return the whole page and ``more`` text after it, compressed by gzip."""
         packer = zlib.compressobj(_FAST, wbits=_GZIP)
@@ -93,6 +79,21 @@ class Page:
             if blocks := self._blocks.get(name):
                 yield f"# HELP {name} {metric.help} ({metric.unit}).\n# TYPE {name} {metric.kind}\n".encode()
                 yield from (block() for block in blocks)
+
+
+def _written(identities: Sequence[str], series: Series) -> bytes:
+    rows = zip(identities, series.values.tolist(), strict=True)
+    more = "," + series.labels if series.labels else ""
+    if series.row_labels is None:
+        name, form = series.name, f".{series.digits}g"
+        text = [f"{name}{{{who}{more}}} {value:{form}}\n" for who, value in rows if not isnan(value)]
+    else:
+        text = [
+            f"{series.name}{{{who}{more},{own}}} {value:.9g}\n"
+            for (who, value), own in zip(rows, series.row_labels, strict=True)
+            if not isnan(value)
+        ]
+    return "".join(text).encode()
 
 
 def _line(name: str, value: float, labels: dict[str, str]) -> str:
