@@ -18,6 +18,8 @@ KERNEL = (1.0, 2.0, 1.0)
 """Weights of the part before, this one and the next: a day does not go by half-hours."""
 MEMORY = 14 * DAY
 """What is older than about this fades."""
+_BLOCK = 64
+"""Containers whose distances are computed together: each needs several matrices."""
 RIDGE = 1.0
 """Added to the correlations: directions that hardly vary are noise, not law (Ledoit and Wolf, 2004)."""
 QUICK, SHORT, LONG, LASTING = 300.0, 300.0, 3600.0, 0.5
@@ -170,10 +172,14 @@ class Rhythms:
 
     def _distance(self, rows: Integers, scaled: Numbers, scale: Numbers) -> Numbers:
         """Return [containers] Mahalanobis distance, about 1 where all is as usual."""
-        joint = self._workloads.joint[rows] / scale[:, :, None] / scale[:, None, :]
-        joint += RIDGE * np.eye(scaled.shape[1])
-        solved = np.linalg.solve(joint, scaled[:, :, None])[:, :, 0]
-        distance: Numbers = np.sqrt(np.maximum((scaled * solved).sum(axis=1), 0) / scaled.shape[1])
+        distance = np.zeros(len(rows))
+        for start in range(0, len(rows), _BLOCK):
+            those = slice(start, start + _BLOCK)
+            joint = self._workloads.joint[rows[those]] / scale[those, :, None] / scale[those, None, :]
+            joint += RIDGE * np.eye(scaled.shape[1])
+            solved = np.linalg.solve(joint, scaled[those, :, None])[:, :, 0]
+            squares = (scaled[those] * solved).sum(axis=1) / scaled.shape[1]
+            distance[those] = np.sqrt(np.maximum(squares, 0))
         return distance
 
     def _evidence(self, rows: Integers, distance: Numbers, at: float, step: float) -> Numbers:

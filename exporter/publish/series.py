@@ -165,7 +165,7 @@ def _add_named(
 
     Return how many series each container got, and how many of the ranked were left out.
     """
-    (name, label), counts, lines, dropped = family, np.zeros(len(room), np.intp), [], 0
+    (name, label), counts, dropped = family, np.zeros(len(room), np.intp), 0
     labels = [write_labels({label: value}) for value in rates.names]
     seen, held = np.isfinite(rates.held).any(axis=1), np.nan_to_num(rates.held)
     for row in np.flatnonzero(seen).tolist():
@@ -174,10 +174,10 @@ def _add_named(
         kept = columns[: max(0, int(room[row]) - 1)]
         dropped += len(columns) - len(kept)
         counts[row] = len(kept) + 1
-        lines += [f"{name}{{{who},{labels[column]}}} {values[column]:.9g}" for column in kept]
+        lines = [f"{name}{{{who},{labels[column]}}} {values[column]:.9g}" for column in kept]
         rest = sum(values) - sum(values[column] for column in kept)
         lines.append(f'{name}{{{who},{label}="{OTHER}"}} {max(rest, 0.0):.9g}')
-    page.add_lines(name, lines)
+        page.add_lines(name, lines)
     return counts, dropped
 
 
