@@ -4,6 +4,7 @@ prometheus_client builds an object a sample; with 60,000 series that alone costs
 scoring together (ADR 3). Here each family is one pass over one column.
 """
 
+import io
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -48,7 +49,7 @@ class Page:
 
     def add(self, series: Series) -> None:
         """Add one value a container."""
-        self._add(series.name, int((~np.isnan(series.values)).sum()), partial(_written, self.identities, series))
+        self.add_later(series.name, int((~np.isnan(series.values)).sum()), partial(_written, self.identities, series))
 
     def add_one(self, name: str, value: float, **labels: str) -> None:
         """Add one value about no container; NaN is not served."""
@@ -57,22 +58,25 @@ class Page:
 
     def add_measured(self, name: str, measure: Callable[[], float]) -> None:
         """Add one value about no container that is taken when the page has been written up to it."""
-        self._add(name, 1, lambda: _line(name, measure(), {}).encode() + b"\n")
+        self.add_later(name, 1, lambda: _line(name, measure(), {}).encode() + b"\n")
 
     def add_lines(self, name: str, lines: list[str]) -> None:
         """Add lines already written."""
         text = "\n".join((*lines, "")).encode()
-        self._add(name, len(lines), lambda: text)
+        self.add_later(name, len(lines), lambda: text)
 
-    def _add(self, name: str, series: int, block: Callable[[], bytes]) -> None:
+    def add_later(self, name: str, series: int, block: Callable[[], bytes]) -> None:
+        """Add so many lines that ``block`` writes when their turn comes."""
         if series:
             self.series += series
             self._blocks.setdefault(name, []).append(block)
 
     def packed(self, more: bytes = b"") -> bytes:
         """Return the whole page and ``more`` text after it, compressed by gzip."""
-        packer = zlib.compressobj(_FAST, wbits=_GZIP)
-        return b"".join([*map(packer.compress, chain(self._parts(), (more,))), packer.flush()])
+        packer, page = zlib.compressobj(_FAST, wbits=_GZIP), io.BytesIO()
+        page.writelines(map(packer.compress, chain(self._parts(), (more,))))
+        page.write(packer.flush())
+        return page.getvalue()
 
     def _parts(self) -> Iterator[bytes]:
         for name, metric in BY_NAME.items():

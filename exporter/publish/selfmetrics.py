@@ -1,10 +1,14 @@
 """State → series about the node, the forecast's quality, and the exporter itself."""
 
+from functools import partial
 from math import isnan
+
+import numpy as np
 
 from exporter.config import Config
 from exporter.durations import format_duration
 from exporter.history.signals import LEVELS, RESOURCES
+from exporter.history.windows import Floats
 from exporter.publish.exposition import Page, write_labels
 from exporter.state import State
 
@@ -28,38 +32,27 @@ def add_quality(page: Page, state: State, config: Config) -> None:
     forecast = state.forecast
     if forecast is None:
         return
-    places, losses, shares = _places(config), list[str](), list[str]()
-    columns = forecast.workloads.tolist(), forecast.loss_ratio.tolist(), forecast.coverage.tolist()
-    for number, ratios, covered in zip(*columns, strict=True):
-        workload = state.workload_names.get(number)
-        if workload is None:
-            continue
-        who = write_labels({"node": config.node, "workload": workload})
-        for resource, horizon, where in places:
-            if not isnan(ratio := ratios[resource][horizon]):
-                losses.append(f"cpp_forecast_loss_ratio{{{who},{where}}} {ratio:.9g}")
-                shares += _covered(f"{who},{where}", covered[resource][horizon])
-    page.add_lines("cpp_forecast_loss_ratio", losses)
-    page.add_lines("cpp_forecast_coverage_ratio", shares)
+    places, levels = _places(config), [f',level="{level:g}"' for level in LEVELS[1:]]
+    for name, measured, more in (
+        ("cpp_forecast_loss_ratio", forecast.loss_ratio[..., None], [""]),
+        ("cpp_forecast_coverage_ratio", forecast.coverage, levels),
+    ):
+        labels = [where + each for where in places for each in more]
+        for number, values in zip(forecast.workloads.tolist(), measured, strict=True):
+            if (workload := state.workload_names.get(number)) is not None:
+                begin = f"{name}{{{write_labels({'node': config.node, 'workload': workload})},"
+                page.add_later(name, int((~np.isnan(values)).sum()), partial(_shares, begin, labels, values))
 
 
-def _places(config: Config) -> list[tuple[int, int, str]]:
-    """Return each resource and horizon with their labels: written once, not for each workload."""
+def _places(config: Config) -> list[str]:
+    """Return the labels of each resource and horizon: written once, not for each workload."""
     spans = [format_duration(seconds) for seconds in config.forecast.horizons]
-    return [
-        (resource, horizon, write_labels({"resource": name, "horizon": span}))
-        for resource, name in enumerate(RESOURCES)
-        for horizon, span in enumerate(spans)
-    ]
+    return [write_labels({"resource": name, "horizon": span}) for name in RESOURCES for span in spans]
 
 
-def _covered(labels: str, shares: list[float]) -> list[str]:
-    levels = zip(LEVELS[1:], shares, strict=True)
-    return [
-        f'cpp_forecast_coverage_ratio{{{labels},level="{level:g}"}} {share:.9g}'
-        for level, share in levels
-        if not isnan(share)
-    ]
+def _shares(begin: str, labels: list[str], values: Floats) -> bytes:
+    pairs = zip(labels, values.ravel().tolist(), strict=True)
+    return "".join(f"{begin}{own}}} {value:.9g}\n" for own, value in pairs if not isnan(value)).encode()
 
 
 def add_training(page: Page, state: State) -> None:

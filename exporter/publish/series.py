@@ -1,6 +1,7 @@
 """State → series: which number goes under which name."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -174,11 +175,15 @@ def _add_named(
         kept = columns[: max(0, int(room[row]) - 1)]
         dropped += len(columns) - len(kept)
         counts[row] = len(kept) + 1
-        lines = [f"{name}{{{who},{labels[column]}}} {values[column]:.9g}" for column in kept]
+        told = [(labels[column], values[column]) for column in kept]
         rest = sum(values) - sum(values[column] for column in kept)
-        lines.append(f'{name}{{{who},{label}="{OTHER}"}} {max(rest, 0.0):.9g}')
-        page.add_lines(name, lines)
+        told.append((f'{label}="{OTHER}"', max(rest, 0.0)))
+        page.add_later(name, len(told), partial(_rates, f"{name}{{{who},", told))
     return counts, dropped
+
+
+def _rates(begin: str, told: list[tuple[str, float]]) -> bytes:
+    return "".join(f"{begin}{labels}}} {value:.9g}\n" for labels, value in told).encode()
 
 
 def add_thresholds(page: Page, thresholds: ThresholdsConfig) -> None:
