@@ -19,7 +19,7 @@ KERNEL = (1.0, 2.0, 1.0)
 MEMORY = 14 * DAY
 """What is older than about this fades."""
 _BLOCK = 64
-"""Containers whose distances are computed together: each needs several matrices."""
+"""Containers, or workloads, that are weighed together: each needs several matrices."""
 RIDGE = 1.0
 """Added to the correlations: directions that hardly vary are noise, not law (Ledoit and Wolf, 2004)."""
 QUICK, SHORT, LONG, LASTING = 300.0, 300.0, 3600.0, 0.5
@@ -145,9 +145,9 @@ class Rhythms:
     def _usual(self, rows: Integers, part: int, step: float) -> Numbers:
         """Return [containers, metrics] level at this time of day; what one day alone says counts half."""
         near = [(part + shift) % PARTS for shift in (-1, 0, 1)]
-        weight = self._workloads.weight[rows][:, near] * np.array(KERNEL)
+        weight = self._workloads.weight[rows[:, None], near] * np.array(KERNEL)
         plain = sum(KERNEL) * DAY / PARTS / step
-        levels = np.einsum("rp,rpm->rm", weight, self._workloads.level[rows][:, near])
+        levels = np.einsum("rp,rpm->rm", weight, self._workloads.level[rows[:, None], near])
         level: Numbers = (levels + plain * self._workloads.mean[rows]) / (weight.sum(axis=1) + plain)[:, None]
         return level
 
@@ -213,9 +213,12 @@ class Rhythms:
         pace = (weight / np.minimum(held + weight, most / PARTS))[:, None]
         table.level[mine, part] += np.where(known, pace * (value - table.level[mine, part]), 0)
         table.weight[mine, part] = np.minimum(held + weight, most / PARTS)
-        square = np.einsum("ri,rj->rij", both[order], both[order])
-        square = np.add.reduceat(square, starts, axis=0) * share[:, None, None]
-        table.joint[mine] += rate[:, :, None] * (square - table.joint[mine])
+        for start in range(0, len(mine), _BLOCK):
+            those = slice(start, start + _BLOCK)
+            replicas = order[starts[start] : np.append(starts, order.size)[: start + _BLOCK + 1][-1]]
+            square = np.einsum("ri,rj->rij", both[replicas], both[replicas])
+            square = np.add.reduceat(square, starts[those] - starts[start], axis=0) * share[those, None, None]
+            table.joint[mine[those]] += rate[those, :, None] * (square - table.joint[mine[those]])
         table.seen[mine] += step
 
 
