@@ -11,8 +11,8 @@ from exporter.history.windows import Bools, Floats, Grid, Integers
 
 _BINDING = 5
 """Columns over which a cap must bind for demand to be taken as the ceiling."""
-_BLOCK = 64
-"""Series that are mended at a time: what that needs is several times their size."""
+_BLOCK = 10
+"""Containers that are mended at a time: what that needs is several times their size."""
 _LARGEST = 1e30
 """What lies beyond counts as not seen: no resource is so large, and a sum of such is no float32."""
 
@@ -66,7 +66,7 @@ class _Repair:
 
 def prepare(grid: Grid) -> Demand:
     """Return the demand behind ``grid``; causal, so that a later column never changes an earlier one."""
-    return _mend(replace(grid, values=grid.values.copy()), grid.values.shape[2], {})
+    return _mend(replace(grid, values=grid.values.copy()), grid.values.shape[2], [])
 
 
 @contextmanager
@@ -75,33 +75,43 @@ def mended(grid: Grid, newest: int) -> Iterator[Demand]:
 
     The values are those of ``grid`` itself, mended in place until the end: a day of a node is too large for a copy.
     """
-    repairs: dict[int, _Repair] = {}
+    repairs: list[tuple[slice, _Repair]] = []
     try:
         yield _mend(grid, newest, repairs)
     finally:
         values = grid.values.reshape(-1, grid.values.shape[2])
-        for start, repair in repairs.items():
-            repair.undo(values[start : start + _BLOCK])
+        for block, repair in repairs:
+            repair.undo(values[block])
 
 
-def _mend(grid: Grid, newest: int, repairs: dict[int, _Repair]) -> Demand:
-    """Mend the values of ``grid``, block by block; note in ``repairs`` what stood in each, by its first series."""
-    width = grid.values.shape[2]
-    values, ceilings = grid.values.reshape(-1, width), grid.ceilings.reshape(-1, width)
-    censored = grid.censored.reshape(-1, width)
-    seen = slice(max(width - newest, 0), None)
-    low, high = _credible(values[:, seen]).copy(), ceilings[:, seen].copy()
-    measured, first = ~np.isnan(low) & ~censored[:, seen], np.empty(len(values), np.int64)
-    for start in range(0, len(values), _BLOCK):
-        block = slice(start, start + _BLOCK)
-        known = _credible(values[block])
+def _mend(grid: Grid, newest: int, repairs: list[tuple[slice, _Repair]]) -> Demand:
+    """Mend the values of ``grid``, block by block; note in ``repairs`` what stood in each."""
+    rows, resources, width = grid.values.shape
+    values = grid.values.reshape(-1, width)
+    newest = min(newest, width)
+    low = _credible(values[:, width - newest :]).copy()
+    high, censored = _bounds(grid, slice(0, rows), slice(width - newest, width))
+    measured, first = ~np.isnan(low) & ~censored, np.empty(len(values), np.int64)
+    for start in range(0, rows, _BLOCK):
+        block = slice(start * resources, (start + _BLOCK) * resources)
+        known, (ceilings, censored) = _credible(values[block]), _bounds(grid, slice(start, start + _BLOCK), slice(None))
         told = ~np.isnan(known)
         first[block] = np.where(told.any(axis=1), told.argmax(axis=1), width)
-        if not (told & ~censored[block]).all():
-            changed = ~np.isnan(values[block]) & (censored[block] | ~told)
-            repairs[start] = _Repair.of(values[block], changed)
-            values[block] = _fill(_impute(known, ceilings[block], censored[block]), told, first[block])
+        if not (told & ~censored).all():
+            repairs.append((block, _Repair.of(values[block], ~np.isnan(values[block]) & (censored | ~told))))
+            values[block] = _fill(_impute(known, ceilings, censored), told, first[block])
     return Demand(values, measured, low, high, first)
+
+
+def _bounds(grid: Grid, rows: slice, columns: slice) -> tuple[Floats, Bools]:
+    """Return [series, columns], the most that the demand of some containers was, and where it was held back."""
+    high = grid.values[rows, :, columns].copy()
+    censored = np.zeros(high.shape, np.bool_)
+    about = grid.ceilings.shape[1]
+    np.fmax(high[:, :about], grid.ceilings[rows, :, columns], out=high[:, :about])
+    censored[:, :about] = grid.censored[rows, :, columns]
+    series = (high.shape[0] * high.shape[1], high.shape[2])
+    return high.reshape(series), censored.reshape(series)
 
 
 def _credible(values: Floats) -> Floats:

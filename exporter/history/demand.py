@@ -17,6 +17,7 @@ _OOM_OVER_LIMIT = 1.2
 _PEAK = np.array([name in ("memory", "file_descriptors", "threads") for name in RESOURCES])
 BOUNDS = ("cpu_ceiling", "memory_ceiling", "memory_floor")
 _CPU, _MEMORY = RESOURCES.index("cpu"), RESOURCES.index("memory")
+"""The first of all, as the grid has it of what can be held back."""
 
 
 def bounds(signals: Doubles, allocation: Allocation, node_cpu: float, new_oom_kills: Doubles) -> Doubles:
@@ -83,11 +84,6 @@ class Demand:
 
     def grid(self, registry: Registry, step: float, end: float) -> Grid:
         """Return all rows' demand; the node itself is the first row."""
-        values, held = self._values.view(len(registry)), self._ceilings.view(len(registry))
-        most, censored = values, np.broadcast_to(np.False_, values.shape)
-        if not np.isnan(held).all():
-            most, censored = values.copy(), censored.copy()
-            for column, resource in enumerate((_CPU, _MEMORY)):
-                np.fmax(values[:, resource], held[:, column], out=most[:, resource])
-                censored[:, resource] = ~np.isnan(held[:, column])
-        return Grid(step, end, registry.lives, registry.workloads, values, most, censored)
+        rows = len(registry)
+        held = self._ceilings.view(rows)
+        return Grid(step, end, registry.lives, registry.workloads, self._values.view(rows), held, ~np.isnan(held))

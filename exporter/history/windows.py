@@ -17,7 +17,7 @@ class Grid:
 
     ``lives`` names each container's life and is never reused; ``workloads`` is the same number for all
     replicas of a workload, now and later. Where ``censored``, ``values`` is a lower bound of the demand
-    and ``ceilings`` the upper one (equal elsewhere).
+    and ``ceilings`` the upper one. Both are about the first resources alone, those that can be held back.
     """
 
     step: float
@@ -30,10 +30,10 @@ class Grid:
     """[containers]"""
     values: Floats
     """[containers, resources, time], in the units of ``RESOURCES``; NaN where nothing was seen."""
-    ceilings: Floats
-    """[containers, resources, time], upper bound of the demand: usage plus what throttling held back."""
+    ceilings: Floats | Halves
+    """[containers, first resources, time], usage plus what throttling held back; NaN, or less, says nothing."""
     censored: Bools
-    """[containers, resources, time]"""
+    """[containers, first resources, time]"""
 
 
 @dataclass(frozen=True)

@@ -52,3 +52,13 @@ def test_without_a_whole_cycle_nothing_is_said() -> None:
 def test_what_came_before_the_first_sample_hides_no_rhythm() -> None:
     young = np.concatenate([np.full((1, 900), 7, np.float32), sine(24, 80)], axis=1)
     assert detect_periods(young, first=900)[0] == pytest.approx(24, abs=0.6)
+
+
+def test_the_period_of_a_series_does_not_depend_on_those_beside_it() -> None:
+    random, time = np.random.default_rng(9), np.arange(300)
+    spans = random.uniform(8, 60, (40, 1))
+    values = (np.sin(2 * np.pi * time / spans) + 0.2 * random.normal(size=(40, 300))).astype(np.float32)
+    first = np.zeros(40, np.int64)
+    alone = [detect_periods(values[[row]], first[[row]])[0] for row in range(40)]
+    np.testing.assert_array_equal(detect_periods(values, first), alone)
+    assert (np.array(alone) > 0).mean() > 0.8
