@@ -80,7 +80,7 @@ class Forecaster:
             demand = self._lineage.fill_in(known, column)
             self._advance(demand, column)
             self._training.turn(grid, demand)
-            return self._published(grid, known.low.reshape(containers, resources, -1))
+            return self._published(grid, known.low.reshape(containers, resources, known.low.shape[1]))
 
     def _advance(self, demand: Demand, column: int) -> None:
         """Take every step that is due up to ``column``, the newest of ``demand``."""

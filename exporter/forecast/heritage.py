@@ -97,7 +97,8 @@ class Heritage:
             fine[block] = np.where(np.arange(start, width) >= since, values[block, start:], np.float32(np.nan))
             means = older.reshape(len(older), start // COARSE, COARSE).mean(axis=2)
             coarse[block] = np.where(np.arange(begin, start, COARSE) >= since, means, np.float32(np.nan))
-        self._fine, self._coarse = (part.reshape(len(self._rows), self._resources, -1) for part in (fine, coarse))
+        shape = len(self._rows), self._resources
+        self._fine, self._coarse = (part.reshape(*shape, part.shape[1]) for part in (fine, coarse))
         self._newest = column
 
 
