@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from exporter.probe.cgroups import Hierarchy
+from exporter.probe.pairs import Pairs
 from exporter.probe.probe import Probe
 from exporter.probe.stream import Print
 from exporter.probe.tally import Tally
@@ -16,7 +17,7 @@ STRANGER = "999999999"
 
 @pytest.fixture
 def probe(hierarchy: Hierarchy) -> Probe:
-    return Probe(hierarchy, Tally(1000), clock=lambda: 12.0, patience=60.0)
+    return Probe(hierarchy, Tally(1000), Pairs(1, 1000), clock=lambda: 12.0, patience=60.0)
 
 
 def counts(key: object, value: int = 1) -> dict[str, dict[str, int]]:
