@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from deploy.demo.containers import Containers, inspect, main_pid
 from deploy.demo.kernel import LimitFiles, limit_files
 
-PERIOD = 40.0
+PERIOD = 50.0
 BUSY = 10.0
 DEMAND = 0.5
 """Cores that the service wants while it is busy."""
