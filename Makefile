@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 # A plain su keeps a PATH without them; Docker's daemon calls iptables, Debian's tools call ldconfig.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo demo-down test checks pytest lint format bench bench-forecast bench-cold-start bench-behaviour docs
+.PHONY: help setup setup-tests demo demo-down test test-kubernetes checks pytest lint format bench bench-forecast bench-cold-start bench-behaviour docs
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,12 @@ checks: ## style, types and layers
 pytest: ## all tests: unit, integration, end to end
 	@$(PYTHON) -m deploy.setup --start-engine tests
 	@status=0; $(VENV)/python -m pytest $(PYTEST_ARGS) || status=$$?; \
+	$(PYTHON) -m deploy.setup --stop-engine tests; exit $$status
+
+test-kubernetes: ## the tests on a real cluster of two nodes (builds Kubernetes the first time)
+	@$(PYTHON) -m deploy.setup --for-kubernetes
+	@$(PYTHON) -m deploy.setup --start-engine tests
+	@status=0; $(VENV)/python -m pytest tests/kubernetes $(PYTEST_ARGS) || status=$$?; \
 	$(PYTHON) -m deploy.setup --stop-engine tests; exit $$status
 
 lint: setup checks ## the checks alone

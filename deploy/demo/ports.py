@@ -22,6 +22,15 @@ def choose_addresses(usual: bool) -> dict[str, str]:
     return addresses
 
 
+def free_ports(number: int) -> list[int]:
+    """Return so many different free ports of 127.0.0.1."""
+    held: list[int] = []
+    while len(held) < number:
+        port = _free_port(0, taken={f"127.0.0.1:{other}" for other in held})
+        held.append(port)
+    return held
+
+
 def _free_port(wanted: int, taken: set[str]) -> int:
     for port in (wanted, *([0] * 20)):
         with socket.socket() as probe:

@@ -31,15 +31,23 @@ _TEST_PACKAGES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("redis-benchmark",), "redis-tools"),
     (("stress-ng",), "stress-ng"),
 )
+_KUBERNETES_PACKAGES: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("etcd",), "etcd-server"),
+    (("containerd",), "containerd"),
+    (("runc",), "runc"),
+    (("openssl",), "openssl"),
+    (("ip",), "iproute2"),
+)
+_NETWORK_PLUGINS = Path("/usr/lib/cni/ptp")
 # A plain su keeps the caller's PATH, on which the system's own programs are missing.
 _SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 _POLICY = Path("/usr/sbin/policy-rc.d")
 _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
-def install_packages(for_tests: bool) -> None:
-    """Install what is missing for the demo, and for tests and benches as well when asked."""
-    wanted = missing_packages(for_tests)
+def install_packages(for_tests: bool, for_kubernetes: bool = False) -> None:
+    """Install what is missing for the demo, and for tests and benches or for the cluster as well when asked."""
+    wanted = missing_packages(for_tests, for_kubernetes)
     if not wanted:
         return
     if shutil.which("apt-get") is None:
@@ -53,12 +61,14 @@ def install_packages(for_tests: bool) -> None:
         run_logged(f"install {' '.join(wanted)}", install, BUILD / "setup/apt-install.log", environment=quiet)
 
 
-def missing_packages(for_tests: bool) -> list[str]:
+def missing_packages(for_tests: bool, for_kubernetes: bool = False) -> list[str]:
     """Return the Debian packages whose programs are neither on the PATH nor among the system's own."""
-    table = _RUN_PACKAGES + (_TEST_PACKAGES if for_tests else ())
+    table = _RUN_PACKAGES + (_TEST_PACKAGES if for_tests else ()) + (_KUBERNETES_PACKAGES if for_kubernetes else ())
     wanted = {package for programs, package in table if not any(map(_is_installed, programs))}
     if not _engine_available():
         wanted.add("docker.io")
+    if for_kubernetes and not _NETWORK_PLUGINS.exists():
+        wanted.add("containernetworking-plugins")
     if not _CA_BUNDLE.exists():
         wanted.add("ca-certificates")
     if not _python_has_ensurepip():

@@ -1,0 +1,156 @@
+"""What the API server says of pods and nodes: the few fields used, validated."""
+
+from collections.abc import Callable
+from datetime import datetime
+from decimal import Decimal
+from typing import Annotated
+
+from kubernetes.utils.quantity import parse_quantity
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+_parse: Callable[[str], Decimal] = parse_quantity
+
+
+def _amount(value: object) -> object:
+    """Cores or bytes of a quantity such as ``250m`` or ``64Mi``."""
+    return float(_parse(value)) if isinstance(value, str) else value
+
+
+Quantity = Annotated[float, BeforeValidator(_amount)]
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
+
+
+class Owner(_Document):
+    """Who made an object."""
+
+    kind: str
+    name: str
+    controller: bool = False
+
+
+class Metadata(_Document):
+    """Identity of an object and what people wrote on it."""
+
+    name: str
+    namespace: str = ""
+    uid: str = ""
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    owner_references: tuple[Owner, ...] = ()
+    deletion_timestamp: datetime | None = None
+
+
+class Resources(_Document):
+    """Requests and limits by resource; what is unset is missing."""
+
+    requests: dict[str, Quantity] = {}
+    limits: dict[str, Quantity] = {}
+
+
+class ResizePolicy(_Document):
+    """Whether a container is restarted when this resource is resized."""
+
+    resource_name: str
+    restart_policy: str = "NotRequired"
+
+
+class Container(_Document):
+    """One container of a pod's specification."""
+
+    name: str
+    image: str = ""
+    resources: Resources = Resources()
+    resize_policy: tuple[ResizePolicy, ...] = ()
+
+    def restarts_for(self, resource: str) -> bool:
+        """Return whether a change of ``resource`` would restart it."""
+        return any(p.resource_name == resource and p.restart_policy == "RestartContainer" for p in self.resize_policy)
+
+
+class Running(_Document):
+    """Since when a container runs."""
+
+    started_at: datetime
+
+
+class ContainerState(_Document):
+    """The state a container is in; only ``running`` matters here."""
+
+    running: Running | None = None
+
+
+class ContainerStatus(_Document):
+    """What the kubelet says of one container."""
+
+    name: str
+    container_id: str = Field(default="", alias="containerID")
+    resources: Resources = Resources()
+    """In force, as the runtime says."""
+    state: ContainerState = ContainerState()
+
+    @property
+    def bare_id(self) -> str:
+        """The id without the runtime's name before it."""
+        return self.container_id.rpartition("/")[2]
+
+
+class Condition(_Document):
+    """One condition of a pod."""
+
+    type: str
+    status: str
+    reason: str = ""
+    message: str = ""
+
+
+class PodSpec(_Document):
+    """What a pod was asked to be."""
+
+    node_name: str = ""
+    containers: tuple[Container, ...]
+
+
+class PodStatus(_Document):
+    """What a pod is."""
+
+    phase: str = ""
+    qos_class: str = ""
+    conditions: tuple[Condition, ...] = ()
+    container_statuses: tuple[ContainerStatus, ...] = ()
+
+
+class Pod(_Document):
+    """``GET /api/v1/namespaces/{namespace}/pods/{name}``."""
+
+    metadata: Metadata
+    spec: PodSpec
+    status: PodStatus = PodStatus()
+
+    def container(self, name: str) -> Container | None:
+        """Return what was asked of a container."""
+        return next((each for each in self.spec.containers if each.name == name), None)
+
+    def container_status(self, name: str) -> ContainerStatus | None:
+        """Return what became of a container."""
+        return next((each for each in self.status.container_statuses if each.name == name), None)
+
+    def condition(self, kind: str) -> Condition | None:
+        """Return a condition that is true."""
+        return next((each for each in self.status.conditions if each.type == kind and each.status == "True"), None)
+
+
+class NodeStatus(_Document):
+    """What a node has."""
+
+    allocatable: dict[str, Quantity]
+
+
+class Node(_Document):
+    """``GET /api/v1/nodes/{name}``."""
+
+    metadata: Metadata
+    status: NodeStatus

@@ -1,0 +1,180 @@
+"""A cluster of one run: started in order, used through kubectl, and taken down to the last mount."""
+
+import json
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deploy.cluster import control
+from deploy.cluster.leftovers import end_shims, remove_networks, unmount_under
+from deploy.cluster.node import PAUSE, Node
+from deploy.cluster.pki import Authority
+from deploy.demo.children import Child, load_children, log_tail, save_state, start_child, stop_child
+from deploy.demo.ports import free_ports
+from deploy.setup.kubernetes import KUBERNETES
+from deploy.setup.shell import SetupError, uninterrupted
+
+_READY_SECONDS = 90.0
+_EMPTY_SECONDS = 30.0
+
+
+@dataclass
+class Cluster:
+    """One run, all of whose files are in ``directory``; its path must be short, since sockets are in it."""
+
+    directory: Path
+    say: Callable[[str], None] = lambda _: None
+    nodes: dict[str, Node] = field(default_factory=dict)
+    _children: list[Child] = field(default_factory=list)
+    _ports: control.Ports = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._ports = control.Ports(*free_ports(5))
+        self.authority = Authority(self.directory / "pki")
+
+    @property
+    def server(self) -> str:
+        """The API server's address."""
+        return f"https://127.0.0.1:{self._ports.api}"
+
+    def start(self, nodes: Sequence[str], images: Sequence[Path]) -> None:
+        """Start the control plane and ``nodes``, each with the image archives ``images``; wait until all are ready."""
+        self.stop()
+        self.directory.mkdir(parents=True)
+        self.authority.found()
+        control.issue_identities(self.authority, self.server)
+        self._start("etcd", control.storage(self.directory, self._ports))
+        self._start("apiserver", control.api_server(self.authority, self._ports))
+        self.wait_for(self._api_ready, _READY_SECONDS, "the API server is ready")
+        for name, command in control.controllers(self.authority, self._ports):
+            self._start(name, command)
+        for number, name in enumerate(nodes, start=1):
+            self.add_node(name, number, images)
+        self.wait_for(self._nodes_ready, _READY_SECONDS, f"the nodes {', '.join(nodes)} are ready")
+        self.wait_for(self._accounts_ready, _READY_SECONDS, "pods have an account to run as")
+
+    def add_node(self, name: str, number: int, images: Sequence[Path]) -> None:
+        """Start a containerd with ``images`` and a kubelet."""
+        node = Node(name, number, self.directory / name, *free_ports(2))
+        node.prepare(self.authority, self.server)
+        self.nodes[name] = node
+        self._start(f"containerd-{name}", node.runtime_command())
+        self.wait_for(node.socket.exists, _READY_SECONDS, f"containerd of {name} listens")
+        for image in images:
+            self.load_image(name, image)
+        self._start(f"kubelet-{name}", node.kubelet_command(self.authority))
+
+    def load_image(self, node: str, archive: Path) -> None:
+        """Give a node the images of an archive that ``docker save`` wrote."""
+        _run("ctr", "--address", self.nodes[node].socket, "--namespace", "k8s.io", "images", "import", archive)
+
+    def tasks(self, node: str) -> dict[str, int]:
+        """Return the first process of each container that runs on a node, by the container's id."""
+        listed = _run("ctr", "--address", self.nodes[node].socket, "--namespace", "k8s.io", "tasks", "list")
+        rows = (line.split() for line in listed.splitlines()[1:])
+        return {container: int(pid) for container, pid, *_ in rows}
+
+    def stop(self) -> None:
+        """End everything this run, or an earlier one of the same directory, had started, and remove its files."""
+        with ExitStack() as last_first:
+            last_first.callback(self._remove)
+            for child in self._children or load_children(self._state):
+                last_first.callback(stop_child, child)
+            last_first.callback(self._empty)
+
+    def kubectl(self, *arguments: object, stdin: str | None = None) -> str:
+        """Run kubectl as administrator; return what it says, or raise SetupError with its complaint."""
+        config = f"--kubeconfig={self.authority.path('admin.kubeconfig')}"
+        return _run(KUBERNETES / "kubectl", config, *arguments, stdin=stdin)
+
+    def get(self, *arguments: object) -> dict[str, Any]:
+        """Return an object, or a list of them, as the API server has it."""
+        found: dict[str, Any] = json.loads(self.kubectl("get", *arguments, "--output=json"))
+        return found
+
+    def apply(self, *documents: dict[str, Any]) -> None:
+        """Create or change objects."""
+        self.kubectl(
+            "apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
+        )
+
+    def wait_for(self, predicate: Callable[[], object], timeout: float, what: str) -> None:
+        """Wait until ``predicate`` holds; raise SetupError that says ``what`` did not happen."""
+        deadline = time.monotonic() + timeout
+        while not predicate():
+            if time.monotonic() > deadline:
+                logs = "\n".join(f"--- {log.stem}\n{log_tail(log, 5)}" for log in self.directory.glob("log/*.log"))
+                raise SetupError(f"in {timeout:.0f} s this did not happen: {what}\n{logs}")
+            time.sleep(0.3)
+
+    @property
+    def _state(self) -> Path:
+        return self.directory / "state.json"
+
+    def _start(self, name: str, command: Sequence[object]) -> None:
+        with uninterrupted():
+            self._children.append(start_child(name, command, self.directory / f"log/{name}.log"))
+            save_state(self._state, self._children, {})
+        self.say(f"{name} is started")
+
+    def _api_ready(self) -> bool:
+        return self._answers("get", "--raw=/readyz")
+
+    def _nodes_ready(self) -> bool:
+        ready = "{.items[*].status.conditions[?(@.type=='Ready')].status}"
+        return self.kubectl("get", "nodes", f"--output=jsonpath={ready}").split() == ["True"] * len(self.nodes)
+
+    def _accounts_ready(self) -> bool:
+        return self._answers("get", "serviceaccount", "default")
+
+    def _answers(self, *arguments: object) -> bool:
+        try:
+            self.kubectl(*arguments)
+        except SetupError:
+            return False
+        return True
+
+    def _empty(self) -> None:
+        """Let the kubelets end their pods, which also takes down the pods' networks; what hangs is ended later."""
+        if not self.nodes or not self._api_ready():
+            return
+        everything = ["--all", "--all-namespaces", "--wait=false"]
+        self._answers("delete", "deployments,replicasets,daemonsets,jobs", *everything)
+        self._answers("delete", "pods", *everything, "--grace-period=0", "--force")
+        deadline = time.monotonic() + _EMPTY_SECONDS
+        while any(self.tasks(node) for node in self.nodes) and time.monotonic() < deadline:
+            time.sleep(0.3)
+
+    def _remove(self) -> None:
+        end_shims(self.directory)
+        unmount_under(self.directory)
+        remove_networks(self.directory)
+        for node in self.nodes.values():
+            node.remove_cgroups()
+        self._children.clear()
+        self.nodes.clear()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def save_images(workload: str, name: str, archive: Path) -> Path:
+    """Save Docker's image ``workload`` as ``name``, and as what holds a pod's namespaces; return the archive."""
+    _run("docker", "tag", workload, name)
+    _run("docker", "build", "--tag", PAUSE, "-", stdin=f'FROM {workload}\nCMD ["sleep"]\n')
+    try:
+        _run("docker", "save", "--output", archive, PAUSE, name)
+    finally:
+        _run("docker", "rmi", PAUSE, name)
+    return archive
+
+
+def _run(*command: object, stdin: str | None = None) -> str:
+    words = [str(word) for word in command]
+    done = subprocess.run(words, input=stdin, capture_output=True, text=True, check=False, timeout=120)
+    if done.returncode:
+        raise SetupError(f"{Path(words[0]).name} {words[-1]}: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,84 @@
+"""The control plane: etcd, API server, controller manager and scheduler on loopback."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deploy.cluster.pki import Authority
+from deploy.setup.kubernetes import KUBERNETES
+
+SERVICES = "10.96.0.0/16"
+_FIRST_SERVICE = "10.96.0.1"
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Free ports of 127.0.0.1."""
+
+    api: int
+    etcd: int
+    etcd_peer: int
+    manager: int
+    scheduler: int
+
+
+def issue_identities(authority: Authority, server: str) -> None:
+    """Issue what the API server shows to its clients, and the administrator's kubeconfig."""
+    authority.issue("apiserver", "/CN=kube-apiserver", "IP:127.0.0.1", f"IP:{_FIRST_SERVICE}", "DNS:localhost")
+    authority.issue("admin", "/O=system:masters/CN=admin")
+    authority.kubeconfig("admin", server)
+
+
+def storage(directory: Path, ports: Ports) -> list[object]:
+    """Return etcd's command; what it stores is gone with the run, so it need not wait for the disk."""
+    clients, peers = f"http://127.0.0.1:{ports.etcd}", f"http://127.0.0.1:{ports.etcd_peer}"
+    return [
+        "etcd",
+        f"--data-dir={directory / 'etcd'}",
+        "--unsafe-no-fsync",
+        f"--listen-client-urls={clients}",
+        f"--advertise-client-urls={clients}",
+        f"--listen-peer-urls={peers}",
+        f"--initial-advertise-peer-urls={peers}",
+        f"--initial-cluster=default={peers}",
+    ]
+
+
+def api_server(authority: Authority, ports: Ports) -> list[object]:
+    """Return the API server's command."""
+    path = authority.path
+    return [
+        KUBERNETES / "kube-apiserver",
+        f"--etcd-servers=http://127.0.0.1:{ports.etcd}",
+        "--bind-address=127.0.0.1",
+        "--advertise-address=127.0.0.1",
+        f"--secure-port={ports.api}",
+        f"--service-cluster-ip-range={SERVICES}",
+        f"--client-ca-file={authority.certificate}",
+        f"--tls-cert-file={path('apiserver.crt')}",
+        f"--tls-private-key-file={path('apiserver.key')}",
+        f"--kubelet-client-certificate={path('admin.crt')}",
+        f"--kubelet-client-key={path('admin.key')}",
+        f"--service-account-key-file={path('accounts.pub')}",
+        f"--service-account-signing-key-file={path('accounts.key')}",
+        "--service-account-issuer=https://kubernetes.default.svc",
+        "--authorization-mode=Node,RBAC",
+        "--allow-privileged=true",
+        "--endpoint-reconciler-type=none",
+    ]
+
+
+def controllers(authority: Authority, ports: Ports) -> Iterator[tuple[str, list[object]]]:
+    """Yield names and commands of what works through the API server."""
+    common = [f"--kubeconfig={authority.path('admin.kubeconfig')}", "--leader-elect=false", "--bind-address=127.0.0.1"]
+    accounts = [
+        f"--service-account-private-key-file={authority.path('accounts.key')}",
+        f"--root-ca-file={authority.certificate}",
+        "--use-service-account-credentials=true",
+        "--controllers=*",
+    ]
+    yield (
+        "controller-manager",
+        [KUBERNETES / "kube-controller-manager", *common, *accounts, f"--secure-port={ports.manager}"],
+    )
+    yield "scheduler", [KUBERNETES / "kube-scheduler", *common, f"--secure-port={ports.scheduler}"]

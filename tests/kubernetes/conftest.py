@@ -1,0 +1,80 @@
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from actuator.platforms.cgroup import Cgroups
+from deploy.cluster.cluster import Cluster, save_images
+from deploy.demo.containers import Containers
+from deploy.setup.shell import SetupError
+from deploy.setup.stamps import BUILD
+
+WORKLOAD = "localhost/workload:1"
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """Two real nodes that know the workload's image as WORKLOAD."""
+    run = f"cpp-kube-{os.getpid()}"
+    one = Cluster(Path(tempfile.gettempdir()) / run)
+    containers, archive = Containers(run), BUILD / f"{run}.tar"
+    try:
+        containers.import_image()
+        one.start(["n1", "n2"], [save_images(containers.image, WORKLOAD, archive)])
+        yield one
+    except SetupError as error:
+        pytest.fail(f"the cluster cannot start: {error}", pytrace=False)
+    finally:
+        _keep_logs(one.directory)
+        one.stop()
+        containers.remove_all()
+        archive.unlink(missing_ok=True)
+
+
+@pytest.fixture
+def run_pod(cluster: Cluster) -> Iterator[Callable[..., None]]:
+    """Run a pod that spins one thread: ``run(name, node, cpu)``, with ``cpu`` as request and limit, or no limit."""
+    names: list[str] = []
+
+    def run(name: str, node: str, cpu: str | None) -> None:
+        limits = {"cpu": cpu, "memory": "64Mi"} if cpu else {}
+        container = {
+            "name": "main",
+            "image": WORKLOAD,
+            "args": ["spin", "--threads=1"],
+            "imagePullPolicy": "Never",
+            "resources": {"requests": {"cpu": cpu or "50m", "memory": "32Mi"}, "limits": limits},
+        }
+        spec = {"nodeName": node, "containers": [container], "terminationGracePeriodSeconds": 1}
+        cluster.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
+        names.append(name)
+
+    yield run
+    cluster.kubectl("delete", "pods", *names, "--wait=false", "--ignore-not-found")
+
+
+@pytest.fixture
+def quota(cluster: Cluster) -> Callable[[str], float]:
+    """Cores that the kernel lets a pod's container have: ``quota(name)``."""
+
+    def read(name: str) -> float:
+        found = cluster.get("pod", name)
+        container = found["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
+        return Cgroups().limit(_pid(cluster, found["spec"]["nodeName"], container), "cpu").limit or float("inf")
+
+    return read
+
+
+def _pid(cluster: Cluster, node: str, container: str) -> int:
+    """The container's first process, as the node's containerd has it."""
+    return next(pid for task, pid in cluster.tasks(node).items() if task == container)
+
+
+def _keep_logs(directory: Path) -> None:
+    kept = BUILD / "test-kubernetes"
+    shutil.rmtree(kept, ignore_errors=True)
+    if (directory / "log").exists():
+        shutil.copytree(directory / "log", kept)
