@@ -14,7 +14,7 @@ from deploy.cluster import control
 from deploy.cluster.leftovers import end_shims, remove_networks, unmount_under
 from deploy.cluster.node import PAUSE, Node
 from deploy.cluster.pki import Authority
-from deploy.demo.children import Child, load_children, log_tail, save_state, start_child, stop_child
+from deploy.demo.children import Child, load_children, save_state, start_child, stop_child, wait_for
 from deploy.demo.ports import free_ports
 from deploy.setup.kubernetes import KUBERNETES
 from deploy.setup.shell import SetupError, uninterrupted
@@ -105,12 +105,7 @@ class Cluster:
 
     def wait_for(self, predicate: Callable[[], object], timeout: float, what: str) -> None:
         """Wait until ``predicate`` holds; raise SetupError that says ``what`` did not happen."""
-        deadline = time.monotonic() + timeout
-        while not predicate():
-            if time.monotonic() > deadline:
-                logs = "\n".join(f"--- {log.stem}\n{log_tail(log, 5)}" for log in self.directory.glob("log/*.log"))
-                raise SetupError(f"in {timeout:.0f} s this did not happen: {what}\n{logs}")
-            time.sleep(0.3)
+        wait_for(predicate, timeout, what, lambda: self.directory.glob("log/*.log"))
 
     @property
     def _state(self) -> Path:

@@ -1,7 +1,6 @@
 """The whole system as child processes of one run: started in the order of the data, stopped in reverse."""
 
 import shutil
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -10,10 +9,10 @@ from pathlib import Path
 from deploy.demo.children import (
     Child,
     load_children,
-    log_tail,
     save_state,
     start_child,
     stop_child,
+    wait_for,
     wait_until_ready,
 )
 from deploy.demo.configs import Files, Pace, write_configs
@@ -21,7 +20,7 @@ from deploy.demo.containers import Containers
 from deploy.demo.ports import choose_addresses
 from deploy.setup.builds import CADVISOR, VENV
 from deploy.setup.engine import engine_answers, start_engine, stop_engine
-from deploy.setup.shell import SetupError, uninterrupted
+from deploy.setup.shell import uninterrupted
 
 _READY_SECONDS = 60.0
 _READY_PATHS = {"cadvisor": "/metrics"}
@@ -94,12 +93,7 @@ class Stack:
 
     def wait_for(self, predicate: Callable[[], object], timeout: float, what: str) -> None:
         """Wait until ``predicate`` holds; raise SetupError that says ``what`` did not happen."""
-        deadline = time.monotonic() + timeout
-        while not predicate():
-            if time.monotonic() > deadline:
-                logs = "\n".join(f"--- {part}\n{log_tail(self.log(part), 5)}" for part in self.addresses)
-                raise SetupError(f"in {timeout:.0f} s this did not happen: {what}\n{logs}")
-            time.sleep(0.3)
+        wait_for(predicate, timeout, what, lambda: map(self.log, self.addresses))
 
     @property
     def _state(self) -> Path:

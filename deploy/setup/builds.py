@@ -34,11 +34,16 @@ def build_programs() -> None:
     _go_build("the workload program", ROOT / "deploy/demo/workload", WORKLOAD)
 
 
-def _go_build(what: str, folder: Path, output: Path) -> None:
+def find_go(what: str) -> tuple[str, str]:
+    """Return the go program and its version; raise SetupError that says for ``what`` it is needed."""
     go = shutil.which("go") or "/usr/local/go/bin/go"
     if not Path(go).exists():
         raise SetupError(f"{what}: no go program on the PATH; install Go 1.26 or newer")
-    version = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout
+    return go, subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout
+
+
+def _go_build(what: str, folder: Path, output: Path) -> None:
+    go, version = find_go(what)
     sources = [path for path in folder.rglob("*") if path.suffix in {".go", ".mod", ".sum"}]
     key = content_key(sources, version)
     if is_fresh(f"go-{output.name}", key, [output]):

@@ -1,10 +1,8 @@
 """Kubernetes itself, built from its Go modules: no registry of images and no download of releases is needed."""
 
 import re
-import shutil
-import subprocess
-from pathlib import Path
 
+from deploy.setup.builds import find_go
 from deploy.setup.shell import SetupError, run_logged
 from deploy.setup.stamps import BIN, BUILD, ROOT, content_key, is_fresh, mark_done
 
@@ -16,11 +14,8 @@ _VERSION = "k8s.io/component-base/version"
 
 def build_kubernetes() -> None:
     """Build the five programs, about five minutes on two cores; again only when their versions change."""
-    go = shutil.which("go") or "/usr/local/go/bin/go"
-    if not Path(go).exists():
-        raise SetupError("Kubernetes: no go program on the PATH; install Go 1.26 or newer")
+    go, toolchain = find_go("Kubernetes")
     outputs = [KUBERNETES / program for program in _PROGRAMS]
-    toolchain = subprocess.run([go, "env", "GOVERSION"], capture_output=True, text=True, check=True).stdout
     key = content_key(_SOURCES.iterdir(), toolchain)
     if is_fresh("kubernetes", key, outputs):
         return

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from exporter.assess.grades import births, weights
 from exporter.assess.habits import Habits
 from exporter.assess.robust import Numbers
-from exporter.assess.slots import Slots, fitted, groups
+from exporter.assess.slots import Slots, fitted, groups, make_room
 from exporter.history.windows import Bools, Integers, Window
 from exporter.persist.arrays import Arrays, fitting, under, within
 
@@ -60,9 +60,8 @@ class _Table:
 
     def prepare(self, rows: int, calls: int, fresh: Integers) -> None:
         """Make room, and forget what rows that changed hands held."""
-        for name, array in vars(self).items():
-            setattr(self, name, fitted(array, rows, calls if array.ndim == 2 else None))
-            getattr(self, name)[fresh] = 0
+        make_room(self, ("known", "present"), rows, fresh, calls)
+        make_room(self, ("seconds", "news"), rows, fresh)
 
     def restored(self, arrays: Arrays) -> "_Table":
         """Return the saved table of as many rows and calls as it has; raise MismatchError."""

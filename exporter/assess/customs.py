@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from exporter.assess.behaviour import LASTING, MOST_WORKLOADS
 from exporter.assess.lifetimes import settled, watched
 from exporter.assess.robust import Numbers, ramp, recent
-from exporter.assess.slots import Slots, fitted, groups
+from exporter.assess.slots import Slots, groups, make_room
 from exporter.history.signals import COLUMN
 from exporter.history.windows import Bools, Integers, Window
 from exporter.persist.arrays import Arrays, fitting, under, within
@@ -59,9 +59,8 @@ class _Table:
 
     def prepare(self, rows: int, protocols: int, fresh: Integers) -> None:
         """Make room, and forget what rows that changed hands held."""
-        for name, array in vars(self).items():
-            setattr(self, name, fitted(array, rows, protocols if name in ("known", "present") else None))
-            getattr(self, name)[fresh] = 0
+        make_room(self, ("known", "present"), rows, fresh, protocols)
+        make_room(self, ("seconds", "level", "share"), rows, fresh)
 
 
 class Customs:

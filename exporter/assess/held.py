@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.assess.robust import Numbers
-from exporter.assess.slots import fitted
+from exporter.assess.slots import make_room
 from exporter.history.windows import Integers
 from exporter.persist.arrays import Arrays, fitting
 
@@ -40,9 +40,7 @@ class Held:
 
     def prepare(self, rows: int, columns: int, fresh: Integers) -> None:
         """Make room, and forget what rows that changed hands held."""
-        for name in ("strength", "left"):
-            setattr(self, name, np.asarray(fitted(getattr(self, name), rows, columns), dtype=np.float32))
-            getattr(self, name)[fresh] = 0
+        make_room(self, ("strength", "left"), rows, fresh, columns)
 
     def take(self, rows: Integers, now: Numbers, elapsed: float) -> tuple[Numbers, Numbers]:
         """Return [rows, columns], what is left of earlier evidence, and that with what is seen ``now``, 0–1."""

@@ -18,7 +18,7 @@ from exporter.assess.grades import ORDINARY, families, weights
 from exporter.assess.held import Held
 from exporter.assess.lifetimes import settled
 from exporter.assess.robust import Numbers
-from exporter.assess.slots import Slots, fitted
+from exporter.assess.slots import Slots, make_room
 from exporter.history.windows import Bools, Integers, Window
 from exporter.persist.arrays import Arrays, fitting, under, within
 
@@ -125,9 +125,7 @@ class Security:
         widths = (len(window.syscall_names), len(window.protocol_names), len(KINDS))
         for held, width in zip(self._held().values(), widths, strict=True):
             held.prepare(count, width, fresh)
-        for name in ("_closed", "_watched", "_times", "since"):
-            setattr(self, name, np.asarray(fitted(getattr(self, name), count)))
-            getattr(self, name)[fresh] = 0
+        make_room(self, ("_closed", "_watched", "_times", "since"), count, fresh)
         return rows
 
     def _close(self, rows: Integers, window: Window, conduct: Conduct, news: Bools, before: Numbers) -> Numbers:

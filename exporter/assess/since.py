@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.assess.robust import Numbers
-from exporter.assess.slots import Slots, fitted
+from exporter.assess.slots import Slots, make_room
 from exporter.history.windows import Bools, Integers
 from exporter.persist.arrays import Arrays, fitting, under, within
 
@@ -37,9 +37,7 @@ class Since:
         """Return [containers], since when each one's score has been high; of no meaning where it is not."""
         rows, fresh = self._slots.place(lives)
         count = int(rows.max(initial=-1)) + 1
-        for name in ("_begun", "_last"):
-            setattr(self, name, np.asarray(fitted(getattr(self, name), count)))
-            getattr(self, name)[fresh] = 0
+        make_room(self, ("_begun", "_last"), count, fresh)
         anew = high & (at - self._last[rows] > REST)
         self._begun[rows] = np.where(anew, at, self._begun[rows])
         self._last[rows] = np.where(high, at, self._last[rows])

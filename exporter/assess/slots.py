@@ -1,5 +1,6 @@
 """Rows of learned arrays for things that come and go: bounded, the one unseen for longest gives way."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -49,6 +50,14 @@ class Slots:
         if len(self._row) < self._size or oldest is None or oldest in present:
             return len(self._row)
         return self._row.pop(oldest)
+
+
+def make_room(table: object, names: Iterable[str], rows: int, fresh: Integers, width: int | None = None) -> None:
+    """Fit the arrays ``names`` of ``table`` to ``rows`` rows and ``width`` columns, and forget what ``fresh`` held."""
+    for name in names:
+        array = fitted(getattr(table, name), rows, width)
+        array[fresh] = 0
+        setattr(table, name, array)
 
 
 def fitted(array: NDArray[np.generic], rows: int, width: int | None = None) -> NDArray[np.generic]:
