@@ -31,6 +31,7 @@ class Carrier:
         limit_set = False
         for record in records:
             if limit_set and record.step.kind != "set_limit":
+                self._executor.apply(record.target, record.step)
                 continue
             refusal = check() if check else None
             if refusal is not None or not self._do(record):
@@ -49,10 +50,6 @@ class Carrier:
         self._ledger.begin_again(record)
         self._end(record, self._executor.resume(record.target, record.step))
 
-    def finish_in_ledger(self, record: StepRecord) -> None:
-        """Finish an interrupted step that concerns the ledger only: its effect is written with its end."""
-        self._end(record, StepOutcome(StepState.DONE))
-
     def give_up(self, record: StepRecord, state: StepState, why: str) -> None:
         """End an interrupted step without touching anything."""
         self._end(record, StepOutcome(state, error=why))
@@ -60,11 +57,7 @@ class Carrier:
     def _do(self, record: StepRecord) -> bool:
         if not self._ledger.begin_step(record, self._clock()):
             return False
-        if record.step.kind == "set_limit":
-            outcome = self._executor.apply(record.target, record.step)
-        else:
-            outcome = StepOutcome(StepState.DONE)
-        return self._end(record, outcome) is StepState.DONE
+        return self._end(record, self._executor.apply(record.target, record.step)) is StepState.DONE
 
     def _end(self, record: StepRecord, outcome: StepOutcome) -> StepState:
         self._ledger.end_step(record, outcome, self._clock())

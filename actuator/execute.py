@@ -7,13 +7,16 @@ from actuator.tolerance import same_limit
 
 
 class Executor:
-    """Applies ``set_limit`` steps; ``reserve`` and ``release`` concern the ledger only and never come here."""
+    """Applies steps on one platform."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform = platform
 
     def apply(self, target: Target, step: Step) -> StepOutcome:
         """Carry the step out once; REVERTED also where the check beforehand fails and nothing was touched."""
+        return self._set_limit(target, step) if step.kind == "set_limit" else self._hold(target, step)
+
+    def _set_limit(self, target: Target, step: Step) -> StepOutcome:
         try:
             before = self._platform.kernel_value(target, step.resource)
         except PlatformError as e:
@@ -25,6 +28,9 @@ class Executor:
 
     def resume(self, target: Target, step: Step) -> StepOutcome:
         """Finish a step found STARTED after a crash: already there is done, untouched is done once, else FAILED."""
+        return self._resume_limit(target, step) if step.kind == "set_limit" else self._hold(target, step)
+
+    def _resume_limit(self, target: Target, step: Step) -> StepOutcome:
         try:
             found = self._platform.kernel_value(target, step.resource)
         except PlatformError as e:
@@ -35,6 +41,17 @@ class Executor:
             return self._do(target, step, found)
         why = f"after a restart: the limit is {found.limit}, neither {step.before} nor {step.after}"
         return StepOutcome(StepState.FAILED, found.file, "", found.raw, why)
+
+    def _hold(self, target: Target, step: Step) -> StepOutcome:
+        """Hold or let go; the platform takes both twice for once."""
+        try:
+            if step.kind == "reserve":
+                self._platform.hold(target, step.resource, step.after or 0.0)
+            else:
+                self._platform.let_go(target, step.resource)
+        except PlatformError as e:
+            return StepOutcome(StepState.REVERTED, error=str(e))
+        return StepOutcome(StepState.DONE)
 
     def _do(self, target: Target, step: Step, before: KernelValue) -> StepOutcome:
         error = self._set(target, step.resource, step.after)

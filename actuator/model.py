@@ -186,10 +186,10 @@ class Memory:
 
 @dataclass(frozen=True)
 class Step:
-    """One change: hold or drop a reservation in the ledger, or set a limit in the kernel."""
+    """One change: hold or drop capacity, set a limit in the kernel, or a part of a move to another node."""
 
     kind: str
-    """``reserve``, ``release`` or ``set_limit``."""
+    """``reserve``, ``release`` or ``set_limit``; of a move ``place``, ``steer``, ``evict``, ``land`` or ``clear``."""
     resource: str
     before: float | None
     after: float | None
@@ -200,6 +200,8 @@ class Step:
     """For ``reserve``: when the demand is forecast to arrive."""
     leak: bool = False
     """Whether this is the one raise that a leak is given; the ledger counts it in ``Memory.leak_raises``."""
+    node: str = ""
+    """Where a move goes; empty for what is done where the container is."""
 
 
 @dataclass(frozen=True)

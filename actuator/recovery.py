@@ -57,7 +57,7 @@ class Recovery:
     def _settle(self, record: StepRecord) -> None:
         step = record.step
         if step.kind != "set_limit":
-            self._carrier.finish_in_ledger(record)
+            self._carrier.finish(record)
             return
         found = self._platform.kernel_value(record.target, step.resource).limit
         if same_limit(step.resource, found, step.after) or (record.starts == 1 and self._still_wanted(record)):

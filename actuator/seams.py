@@ -16,10 +16,10 @@ class Observer(Protocol):
 
 
 class Executor(Protocol):
-    """Carries out ``set_limit`` steps; reservations are the ledger's own affair and never come here."""
+    """Carries out steps on a platform."""
 
     def apply(self, target: Target, step: Step) -> StepOutcome:
-        """Check, set ``step.after``, verify in the kernel, or put ``step.before`` back."""
+        """Check, do, verify, or put back what was before."""
 
     def resume(self, target: Target, step: Step) -> StepOutcome:
         """Finish a step found STARTED after a crash, without doing it twice."""

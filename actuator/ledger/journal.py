@@ -125,14 +125,14 @@ def steps_in(connection: sqlite3.Connection, state: StepState) -> list[StepRecor
 def _insert_step(connection: sqlite3.Connection, values: tuple[object, ...]) -> StepRecord:
     row = connection.execute(
         "INSERT INTO steps (verdict_id, order_id, target, kind, resource, before, after, expires_at, due_at, leak,"
-        " origin, planned_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned') RETURNING *",
+        " node, origin, planned_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned') RETURNING *",
         values,
     ).fetchone()
     return step_of(row)
 
 
 def _columns(step: Step) -> tuple[object, ...]:
-    return step.kind, step.resource, step.before, step.after, step.expires_at, step.due_at, step.leak
+    return step.kind, step.resource, step.before, step.after, step.expires_at, step.due_at, step.leak, step.node
 
 
 def _finite(value: object) -> object:

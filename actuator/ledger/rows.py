@@ -46,6 +46,7 @@ def step_of(row: sqlite3.Row) -> StepRecord:
         expires_at=row["expires_at"],
         due_at=row["due_at"],
         leak=bool(row["leak"]),
+        node=row["node"],
     )
     state, origin = StepState(row["state"]), Origin(row["origin"])
     return StepRecord(row["id"], row["order_id"], target_of(row), step, state, origin, row["starts"])

@@ -5,7 +5,7 @@ A ``target`` is a JSON list of the five identity labels.
 
 import sqlite3
 
-VERSION = 1
+VERSION = 2
 
 _TABLES = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL);
@@ -30,7 +30,8 @@ CREATE TABLE verdicts (id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, origin
 CREATE INDEX verdicts_by_order ON verdicts (order_id);
 CREATE TABLE steps (id INTEGER PRIMARY KEY, verdict_id INTEGER NOT NULL, order_id INTEGER NOT NULL,
     target TEXT NOT NULL, kind TEXT NOT NULL, resource TEXT NOT NULL, before REAL, after REAL, expires_at REAL,
-    due_at REAL, leak INTEGER NOT NULL, origin TEXT NOT NULL, state TEXT NOT NULL, starts INTEGER NOT NULL DEFAULT 0,
+    due_at REAL, leak INTEGER NOT NULL, node TEXT NOT NULL DEFAULT '',
+    origin TEXT NOT NULL, state TEXT NOT NULL, starts INTEGER NOT NULL DEFAULT 0,
     kernel_file TEXT NOT NULL DEFAULT '', before_raw TEXT NOT NULL DEFAULT '', after_raw TEXT NOT NULL DEFAULT '',
     error TEXT NOT NULL DEFAULT '', planned_at REAL NOT NULL, started_at REAL, finished_at REAL);
 CREATE INDEX steps_by_order ON steps (order_id);
@@ -51,15 +52,25 @@ CREATE VIEW actions AS SELECT target, coalesce(finished_at, started_at) AS at FR
 """
 
 
+_CHANGES = {1: "ALTER TABLE steps ADD COLUMN node TEXT NOT NULL DEFAULT ''"}
+"""What makes a file of a version one of the next."""
+
+
 class SchemaError(Exception):
     """The file is of a version that this program cannot use."""
 
 
 def prepare(connection: sqlite3.Connection) -> None:
-    """Create the tables in a new file; raise SchemaError for a file of another version."""
+    """Create the tables in a new file, or change an older one's; raise SchemaError for a file of a later version."""
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version == VERSION:
-        return
-    if version != 0:
+    if version > VERSION:
         raise SchemaError(f"has schema version {version}, this program knows {VERSION}; use the program that wrote it")
-    connection.executescript(f"BEGIN IMMEDIATE; {_TABLES} PRAGMA user_version = {VERSION}; COMMIT;")
+    if version == 0:
+        _make(connection, _TABLES, VERSION)
+        return
+    for older in range(version, VERSION):
+        _make(connection, f"{_CHANGES[older]};", older + 1)
+
+
+def _make(connection: sqlite3.Connection, statements: str, version: int) -> None:
+    connection.executescript(f"BEGIN IMMEDIATE; {statements} PRAGMA user_version = {version}; COMMIT;")

@@ -39,6 +39,12 @@ class DockerPlatform:
             self._spare_pages_in_use(container, value)
             self._engine.update(target.container_id, _memory_change(container.host_config, value))
 
+    def hold(self, target: Target, resource: str, amount: float) -> None:
+        """Do nothing: on one host the ledger's entry is the hold."""
+
+    def let_go(self, target: Target, resource: str) -> None:
+        """Do nothing, as ``hold``."""
+
     def kernel_value(self, target: Target, resource: str) -> KernelValue:
         """Read the limit in force from the container's cgroup. Raises PlatformError."""
         pid = self._engine.container(target.container_id).pid

@@ -18,5 +18,11 @@ class Platform(Protocol):
     def set_limit(self, target: Target, resource: str, value: float | None) -> None:
         """Set the limit of ``cpu`` (cores) or ``memory`` (bytes); None takes the limit away."""
 
+    def hold(self, target: Target, resource: str, amount: float) -> None:
+        """Hold so much of the container's host, in cores or bytes, until it is let go; holding it already is right."""
+
+    def let_go(self, target: Target, resource: str) -> None:
+        """Hold no more of the resource for the container; holding none already is right."""
+
     def kernel_value(self, target: Target, resource: str) -> KernelValue:
         """Read the limit in force from the container's cgroup."""

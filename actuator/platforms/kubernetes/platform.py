@@ -71,6 +71,13 @@ class KubernetesPlatform:
             self._api.resize(target.namespace, target.pod, container.name, _as_it_was(container, resource, asked))
             raise
 
+    def hold(self, target: Target, resource: str, amount: float) -> None:
+        """Refuse: nothing is held on a node yet."""
+        raise RejectedError(f"cannot hold {resize.quantity(resource, amount)} for pod {target.pod}")
+
+    def let_go(self, target: Target, resource: str) -> None:
+        """Do nothing, since nothing is held."""
+
     def kernel_value(self, target: Target, resource: str) -> KernelValue:
         """Return the limit in force, as the runtime told the kubelet. Raises PlatformError."""
         pod = self._pod(target)

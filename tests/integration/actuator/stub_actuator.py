@@ -30,6 +30,12 @@ class Remote:
     def set_limit(self, target: Target, resource: str, value: float | None) -> None:
         self._ask(question="set_limit", container=target.container, resource=resource, value=value)
 
+    def hold(self, target: Target, resource: str, amount: float) -> None:
+        pass
+
+    def let_go(self, target: Target, resource: str) -> None:
+        pass
+
     def kernel_value(self, target: Target, resource: str) -> KernelValue:
         return KernelValue(**self._ask(question="kernel_value", container=target.container, resource=resource))
 

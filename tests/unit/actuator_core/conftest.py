@@ -50,6 +50,7 @@ class Kernel:
     reachable: bool = True
     opted_out: bool = False
     memory_usage: float = 0.1 * GIB
+    holds: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def add(self, container: str, cpu: float | None, memory: float | None) -> None:
         self.limits[container, "cpu"], self.limits[container, "memory"] = cpu, memory
@@ -66,6 +67,14 @@ class Kernel:
         self._require_reachable()
         self.calls.append((target.container, resource, value))
         self.limits[target.container, resource] = value
+
+    def hold(self, target: Target, resource: str, amount: float) -> None:
+        self._require_reachable()
+        self.holds[target.container, resource] = amount
+
+    def let_go(self, target: Target, resource: str) -> None:
+        self._require_reachable()
+        self.holds.pop((target.container, resource), None)
 
     def kernel_value(self, target: Target, resource: str) -> KernelValue:
         self._require_reachable()

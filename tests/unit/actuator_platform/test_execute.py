@@ -4,7 +4,7 @@ import pytest
 
 from actuator.execute import Executor
 from actuator.model import Allocation, KernelValue, Step, StepState, Target
-from actuator.platforms.errors import GoneError, PlatformError, UnavailableError
+from actuator.platforms.errors import GoneError, PlatformError, RejectedError, UnavailableError
 
 MIB = 2.0**20
 RAISE = Step("set_limit", "cpu", 0.5, 0.8)
@@ -17,6 +17,7 @@ class Kernel:
 
     def __init__(self, limit: float | None) -> None:
         self.limit = limit
+        self.held: float | None = None
         self.sets: list[float | None] = []
         self.set_fault: Callable[[float | None], PlatformError | None] = lambda value: None
         self.rounds: Callable[[float | None], float | None] = lambda value: value
@@ -32,6 +33,15 @@ class Kernel:
             self.limit = self.rounds(value)
         if fault is not None:
             raise fault
+
+    def hold(self, target: Target, resource: str, amount: float) -> None:
+        fault = self.set_fault(amount)
+        if fault is not None:
+            raise fault
+        self.held = amount
+
+    def let_go(self, target: Target, resource: str) -> None:
+        self.held = None
 
     def kernel_value(self, target: Target, resource: str) -> KernelValue:
         fault = self.look_faults.pop(0) if self.look_faults else None
@@ -128,3 +138,17 @@ def test_a_step_found_started_is_never_done_twice(
 def test_a_step_whose_container_went_away_meanwhile_has_failed(kernel: Kernel, target: Target) -> None:
     kernel.look_faults = [GoneError("gone")]
     assert Executor(kernel).resume(target, RAISE).state is StepState.FAILED
+
+
+def test_a_reservation_is_held_by_the_platform_until_it_is_released(kernel: Kernel, target: Target) -> None:
+    executor = Executor(kernel)
+    assert executor.apply(target, Step("reserve", "cpu", None, 0.4)).state is StepState.DONE
+    assert kernel.held == 0.4
+    assert executor.resume(target, Step("release", "cpu", 0.4, None)).state is StepState.DONE
+    assert kernel.held is None
+
+
+def test_what_the_platform_cannot_hold_is_not_reserved(kernel: Kernel, target: Target) -> None:
+    kernel.set_fault = lambda value: RejectedError("the node is full")
+    outcome = Executor(kernel).apply(target, Step("reserve", "cpu", None, 0.4))
+    assert (outcome.state, outcome.error) == (StepState.REVERTED, "the node is full")
