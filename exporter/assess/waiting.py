@@ -14,11 +14,11 @@ from exporter.history.windows import Window
 CHANNELS = ("cpu", "memory", "disk_io", "memory_bandwidth")
 """Ways of being held up: for the last one nobody waits, but the same work takes more CPU time."""
 CPU, MEMORY, DISK, WORK = range(4)
-SMOOTHING = 12.0
+SMOOTHING = 9.0
 """Seconds: a new noisy neighbour must be named within 15."""
 LATELY = 5.0
 GROWTH_SMOOTHING = 30.0
-FELT = (0.03, 0.1)
+FELT = (0.02, 0.06)
 """Share of the time waited: below is scheduling as usual, above counts fully."""
 LUCKLESS = 1.25
 """By how much more others may hit the moments in which a container wants to run than they would by chance."""
