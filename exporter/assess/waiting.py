@@ -18,7 +18,7 @@ SMOOTHING = 9.0
 """Seconds: a new noisy neighbour must be named within 15."""
 LATELY = 5.0
 GROWTH_SMOOTHING = 30.0
-FELT = (0.02, 0.06)
+FELT = (0.03, 0.07)
 """Share of the time waited: below is scheduling as usual, above counts fully."""
 LUCKLESS = 1.25
 """By how much more others may hit the moments in which a container wants to run than they would by chance."""
