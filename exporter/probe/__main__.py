@@ -36,7 +36,6 @@ def main(arguments: list[str] | None = None) -> int:
         tally, pairs = Tally(bpftrace.MAP_KEYS), Pairs(options.one_in, bpftrace.MAP_KEYS)
         probe = Probe(hierarchy, tally, pairs, time.time, patience=5 * (1 + options.interval))
         _serve(options.listen, probe)
-        bpftrace.mount_tracefs()
         count_forever(probe, options.interval, options.one_in)
     except (HierarchyError, OSError) as error:
         _log.error("%s", error)

@@ -1,19 +1,15 @@
 """bpftrace as a child process."""
 
-import logging
 import os
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.resources import as_file, files
-from pathlib import Path
 
 PAIRS_EVERY = 5
 """Intervals between two readings of the pairs of calls, which are many."""
 MAP_KEYS = 32768
 """Keys a map can hold: some 500 containers between two clearings; 3 MB of kernel memory a map on two cores."""
-
-_log = logging.getLogger(__name__)
 
 _ENVIRONMENT = {
     "BPFTRACE_MAP_KEYS_MAX": str(MAP_KEYS),
@@ -24,15 +20,6 @@ _ENVIRONMENT = {
     "MALLOC_TRIM_THRESHOLD_": "0",
     "MALLOC_TOP_PAD_": "0",
 }
-
-
-def mount_tracefs(mount: Path = Path("/sys/kernel/tracing")) -> None:
-    """Mount the tracing file system where it is missing; without the right to, bpftrace says what it lacks."""
-    if (mount / "events").is_dir():
-        return
-    done = subprocess.run(["mount", "-t", "tracefs", "nodev", str(mount)], capture_output=True, text=True, check=False)
-    if done.returncode:
-        _log.warning("cannot mount tracefs at %s: %s", mount, done.stderr.strip())
 
 
 @contextmanager

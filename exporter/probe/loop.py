@@ -6,6 +6,7 @@ import time
 from typing import Never
 
 from exporter.probe import bpftrace
+from exporter.probe.needs import first_lack
 from exporter.probe.probe import Probe
 from exporter.probe.stream import Said, parse
 
@@ -17,15 +18,22 @@ _HARMLESS = "RLIMIT_MEMLOCK"
 
 
 def count_forever(probe: Probe, interval: float, one_in: int) -> Never:
-    """Feed the probe; when bpftrace ends, start it again after a pause that doubles while nothing improves."""
-    pause = _FIRST_PAUSE
+    """Feed the probe; when bpftrace ends, start it again after a pause that doubles while nothing improves.
+
+    What is wrong is said once, until something else is wrong or it was right for a while.
+    """
+    pause, told = _FIRST_PAUSE, ""
     while True:
         started = time.monotonic()
-        reason = _count_once(probe, interval, one_in)
+        reason = first_lack()
+        if reason is None:
+            reason = f"bpftrace ended: {_count_once(probe, interval, one_in)}"
+            probe.ended()
         if time.monotonic() - started > _LONGEST_PAUSE:
-            pause = _FIRST_PAUSE
-        probe.ended()
-        _log.error("bpftrace ended (%s); starting it again in %g s", reason, pause)
+            pause, told = _FIRST_PAUSE, ""
+        if reason != told:
+            _log.error("nothing is counted: %s (tried again from time to time)", reason)
+        told = reason
         time.sleep(pause)
         pause = min(2 * pause, _LONGEST_PAUSE)
 

@@ -157,7 +157,12 @@ _SCORES = (
     Metric("cpp_alarm_threshold_ratio", "ratio", "Where a score becomes an alarm", ("score",)),
 )
 _SELF = (
-    Metric("cpp_up", "bool", "1 where the last read of the source succeeded", ("source",)),
+    Metric(
+        "cpp_up",
+        "bool",
+        "1 where the last read of the source succeeded, and the probe says that it counts",
+        ("source",),
+    ),
     Metric(
         "cpp_last_sample_timestamp_seconds",
         "seconds",

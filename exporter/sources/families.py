@@ -73,4 +73,5 @@ MACHINE_MEMORY: Final = "machine_memory_bytes"
 CADVISOR_WANTED: Final = frozenset(
     {entry.family for entry in (*CADVISOR_COUNTERS, *CADVISOR_GAUGES)} | {MACHINE_CPU, MACHINE_MEMORY}
 )
-PROBE_WANTED: Final = frozenset({entry.family for entry in PROBE_COUNTERS} | {SYSCALLS, CONNECTIONS})
+PROBE_UP: Final = "cpp_probe_up"
+PROBE_WANTED: Final = frozenset({entry.family for entry in PROBE_COUNTERS} | {SYSCALLS, CONNECTIONS, PROBE_UP})

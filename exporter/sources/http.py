@@ -10,7 +10,7 @@ import structlog
 from urllib3.exceptions import HTTPError
 
 from exporter.config import SourceConfig
-from exporter.sources.exposition import ExpositionError, Samples, parse_chunks
+from exporter.sources.exposition import NO_SAMPLES, ExpositionError, Samples, parse_chunks
 
 _log = structlog.get_logger(__name__)
 _CHUNK = 1 << 18
@@ -40,13 +40,16 @@ class HttpSource:
         name: str,
         config: SourceConfig,
         wanted: frozenset[str],
+        health: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        """``health`` is the family by which a source says of itself, with a 0, that what it serves is not fresh."""
         self.name = name
         self.errors = 0
         self.up: bool | None = None
         self._config = config
         self._wanted = wanted
+        self._health = health
         self._clock = clock
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy or .netrc of the environment is not meant for a node's own parts
@@ -60,7 +63,8 @@ class HttpSource:
             self.errors += 1
             self._note(up=False, reason=str(error))
             return Reading(self.name, None, self._clock() - started)
-        self._note(up=True)
+        told = samples.get(self._health, NO_SAMPLES)
+        self._note(up=bool(told.values.all()), reason=f"it answers, but says {self._health} 0: its log has the reason")
         return Reading(self.name, samples, self._clock() - started)
 
     def close(self) -> None:
@@ -95,7 +99,7 @@ class HttpSource:
             raise SourceError(f"{file}: holds no readable token ({error})") from error
         return {**_ACCEPT, "Authorization": f"Bearer {token}"}
 
-    def _note(self, *, up: bool, reason: str = "") -> None:
+    def _note(self, *, up: bool, reason: str) -> None:
         if up != self.up:
             if up:
                 _log.info("source is up", source=self.name, url=self._config.url)

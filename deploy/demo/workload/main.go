@@ -33,6 +33,8 @@
 //	ask      --to HOST:8000 --rate 40                            ask an answer service and print each latency
 //	flood    --to HOST:9 --length 64 --threads 2                 small datagrams, as fast as it can
 //	then     --pause 20s --command "/bin/program argument"       wait, and become another program
+//	forks                                                        a fork bomb; only where a pids limit bounds it
+//	pairs    --n 100                                             every ordered pair of n calls that no kernel has
 //	sleep                                                        nothing, until told to stop
 //	exit                                                         nothing, and end at once
 //
@@ -73,6 +75,7 @@ var commands = map[string]func([]string){
 	"write": write, "read": read, "net-server": netServer, "net-client": netClient, "connects": connects,
 	"threads": threads, "spawn": spawn, "files": files, "opens": opens, "serve": serve, "shop": shop,
 	"visit": visit, "answer": answer, "flood": flood, "then": then, "ask": ask, "sleep": idle,
+	"forks": forks, "pairs": pairs,
 	"exit": func([]string) { os.Exit(0) },
 }
 

@@ -91,6 +91,21 @@ def test_each_source_that_falls_is_told_and_the_others_series_live_on_until_it_i
     assert sorted(told) == sorted([("down", "cadvisor"), ("up", "probe"), ("up", "cadvisor"), ("down", "cadvisor")])
 
 
+def test_a_probe_that_cannot_count_is_told_and_all_else_is_served(run_exporter: Run, serve: Serve) -> None:
+    def idle(path: str, query: dict[str, str]) -> tuple[int, bytes]:
+        return 200, b"# TYPE cpp_probe_up gauge\ncpp_probe_up 0\n"
+
+    with serve(_cadvisor) as cadvisor, serve(idle) as probe:
+        exporter = run_exporter(_sources(cadvisor, probe))
+        exporter.wait_for(lambda: _value(exporter.get("/metrics").text, "cpp_cpu_usage_cores"), "a rate is served")
+        text = exporter.get("/metrics").text
+        assert _value(text, 'cpp_up{source="probe"}') == 0
+        assert _value(text, 'cpp_up{source="cadvisor"}') == 1
+        assert exporter.stop() == 0
+    (told,) = re.findall(r'event="source is down".*', exporter.log.read_text())
+    assert "cpp_probe_up 0" in told
+
+
 def test_before_the_first_cycle_the_exporter_is_alive_and_not_ready(run_exporter: Run, serve: Serve) -> None:
     def slow(path: str, query: dict[str, str]) -> tuple[int, bytes]:
         time.sleep(0.9)

@@ -96,8 +96,9 @@ def server() -> Iterator[Server]:
 def open_source() -> Iterator[Callable[..., HttpSource]]:
     opened = []
 
-    def make(url: str, timeout: float = 2.0, token_file: Path | None = None) -> HttpSource:
-        opened.append(HttpSource("cadvisor", SourceConfig(url=url, timeout=timeout, token_file=token_file), WANTED))
+    def make(url: str, timeout: float = 2.0, token_file: Path | None = None, health: str = "") -> HttpSource:
+        config = SourceConfig(url=url, timeout=timeout, token_file=token_file)
+        opened.append(HttpSource("cadvisor", config, WANTED, health))
         return opened[-1]
 
     yield make
@@ -168,6 +169,22 @@ def test_a_bad_answer_counts_as_down_with_its_reason(
     assert (reading.samples, source.up, source.errors) == (None, False, 1)
     assert [entry["event"] for entry in logs] == ["source is down"]
     assert reason in logs[0]["reason"]
+
+
+def test_a_source_that_answers_and_says_that_it_is_not_well_is_down_and_what_it_serves_is_taken(
+    server: Server, open_source: Callable[..., HttpSource]
+) -> None:
+    source = open_source(server.url, health="b")
+    with capture_logs() as logs:
+        for word in (b"b 1\n", b"b 0\n", b"b 0\n", b"b 1\n"):
+            server.handler = _answer(GOOD.replace(b"b 3\n", word))
+            reading = source.read()
+            assert source.up is (word == b"b 1\n")
+            assert reading.samples is not None
+            assert reading.samples["a"].values.tolist() == [1.0, 2.0]
+    assert [entry["event"] for entry in logs] == ["source is up", "source is down", "source is up"]
+    assert "b 0" in logs[1]["reason"]
+    assert source.errors == 0
 
 
 @pytest.mark.parametrize("handler", [_drip, _silence], ids=["drips", "is silent"])

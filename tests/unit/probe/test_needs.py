@@ -1,0 +1,66 @@
+import re
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from exporter.probe.needs import first_lack
+
+ALL, NONE = (1 << 41) - 1, 0
+PERFMON, BPF, ADMIN = 1 << 38, 1 << 39, 1 << 21
+HOST = "         0          0 4294967295\n"
+ROOTLESS = "         0       1000          1\n"
+
+
+def process(folder: Path, capabilities: int = ALL, uid: int = 0, ids: str = HOST) -> Path:
+    (folder / "uid_map").write_text(ids)
+    (folder / "status").write_text(f"Name:\tcpp-probe\nUid:\t0\t{uid}\t0\t0\nCapEff:\t{capabilities:016x}\n")
+    return folder
+
+
+@pytest.fixture
+def tracefs(tmp_path: Path) -> Path:
+    """Return a tracefs with every tracepoint that the program names."""
+    program = files("exporter.probe").joinpath("kernel.bt").read_text()
+    for group, name in re.findall(r"tracepoint:(\w+):(\w+)", program):
+        folder = tmp_path / "tracing/events" / group / name
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "format").touch()
+    return tmp_path / "tracing"
+
+
+@pytest.mark.parametrize("capabilities", [ALL, PERFMON | BPF, ADMIN])
+def test_root_with_the_two_capabilities_or_the_one_that_holds_them_lacks_nothing(
+    tmp_path: Path, tracefs: Path, capabilities: int
+) -> None:
+    assert first_lack(tracefs, process(tmp_path, capabilities)) is None
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "uid", "ids", "words"),
+    [
+        (NONE, 0, HOST, "lacks CAP_PERFMON and CAP_BPF; give it, in a container by --cap-add=PERFMON --cap-add=BPF"),
+        (BPF, 0, HOST, "lacks CAP_PERFMON; give it, in a container by --cap-add=PERFMON"),
+        (ALL, 1000, HOST, "root's user id"),
+        (ALL, 0, ROOTLESS, "user namespace"),
+        (ALL, 0, "", "user namespace"),
+    ],
+)
+def test_missing_rights_are_named_with_the_remedy(
+    tmp_path: Path, tracefs: Path, capabilities: int, uid: int, ids: str, words: str
+) -> None:
+    assert words in (first_lack(tracefs, process(tmp_path, capabilities, uid, ids)) or "")
+
+
+def test_a_missing_program_is_named(tmp_path: Path, tracefs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "there is no bpftrace on the PATH" in (first_lack(tracefs, process(tmp_path)) or "")
+
+
+@pytest.mark.parametrize(
+    "name", ["raw_syscalls/sys_enter", "writeback/writeback_dirty_folio", "syscalls/sys_exit_setns"]
+)
+def test_a_missing_tracepoint_is_named(tmp_path: Path, tracefs: Path, name: str) -> None:
+    (tracefs / "events" / name / "format").unlink()
+    said = first_lack(tracefs, process(tmp_path)) or ""
+    assert f"no tracepoint {name.replace('/', ':')}; the probe needs Linux 5.18" in said
