@@ -1,4 +1,4 @@
-# cpp-probe with bpftrace. From the root: docker build -f deploy/images/probe.Dockerfile -t cpp-probe .
+# cpp-probe with what it runs in the kernel. From the root: docker build -f deploy/images/probe.Dockerfile -t cpp-probe .
 ARG BASE=debian:bookworm-slim
 
 FROM ${BASE} AS build
@@ -7,8 +7,10 @@ WORKDIR /src
 # Libraries first, with the sources and the page for readers missing, so that their changes fetch nothing again.
 COPY pyproject.toml ./
 RUN touch README.md && python3 -m venv /opt/cpp && /opt/cpp/bin/pip install --no-cache-dir .
+RUN apt-get install -y --no-install-recommends clang gcc make libc6-dev libbpf-dev
 COPY exporter exporter
 COPY actuator actuator
+RUN make -C exporter/probe/programs BUILD=/tmp OUTPUT=/opt/cpp/bin/cpp-probe-kernel
 RUN /opt/cpp/bin/pip install --no-cache-dir --no-deps --force-reinstall .
 
 FROM ${BASE}
@@ -18,7 +20,7 @@ LABEL org.opencontainers.image.title="cpp-probe" \
       org.opencontainers.image.description="Counts in the kernel what the containers of a node do" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-RUN apt-get update && apt-get install -y --no-install-recommends python3 bpftrace && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends python3 libbpf1 && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/cpp /opt/cpp
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # Loading kernel programs asks for root's id and CAP_BPF with CAP_PERFMON; nothing is analysed here for that reason.

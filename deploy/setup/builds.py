@@ -1,4 +1,4 @@
-"""What is made from this repository's sources: the Python environment and two Go programs."""
+"""What is made from this repository's sources: the Python environment, two Go programs and the probe's in C."""
 
 import shutil
 import subprocess
@@ -11,6 +11,7 @@ from deploy.setup.stamps import BIN, BUILD, ROOT, content_key, is_fresh, mark_do
 VENV = ROOT / ".venv"
 CADVISOR = BIN / "cadvisor"
 WORKLOAD = BIN / "workload"
+PROBE_KERNEL = VENV / "bin/cpp-probe-kernel"
 _EXTRAS = "exporter,actuator,dev"
 
 
@@ -28,10 +29,22 @@ def make_environment() -> None:
 
 
 def build_programs() -> None:
-    """Build the workload program, and cAdvisor unless one is on the PATH."""
+    """Build the workload program, what the probe runs in the kernel, and cAdvisor unless one is on the PATH."""
     if shutil.which("cadvisor") is None:
         _go_build("cAdvisor (a minute the first time)", ROOT / "deploy/cadvisor", CADVISOR)
     _go_build("the workload program", ROOT / "deploy/demo/workload", WORKLOAD)
+    _build_probe_kernel()
+
+
+def _build_probe_kernel() -> None:
+    folder, build = ROOT / "exporter/probe/programs", BUILD / "probe"
+    key = content_key(sorted(folder.iterdir()))
+    if is_fresh("probe-kernel", key, [PROBE_KERNEL]):
+        return
+    build.mkdir(parents=True, exist_ok=True)
+    command = ["make", "--always-make", "-C", folder, f"BUILD={build}", f"OUTPUT={PROBE_KERNEL}"]
+    run_logged("build what the probe runs in the kernel", command, BUILD / "setup/probe-kernel.log")
+    mark_done("probe-kernel", key)
 
 
 def find_go(what: str) -> tuple[str, str]:

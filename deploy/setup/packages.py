@@ -20,7 +20,9 @@ _RUN_PACKAGES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("promtool",), "prometheus"),
     (("alertmanager", "prometheus-alertmanager"), "prometheus-alertmanager"),
     (("amtool",), "prometheus-alertmanager"),
-    (("bpftrace",), "bpftrace"),
+    (("clang",), "clang"),
+    (("cc",), "gcc"),
+    (("make",), "make"),
     (("busybox",), "busybox-static"),
 )
 _TEST_PACKAGES: tuple[tuple[tuple[str, ...], str], ...] = (
@@ -42,6 +44,7 @@ _NETWORK_PLUGINS = Path("/usr/lib/cni/ptp")
 # A plain su keeps the caller's PATH, on which the system's own programs are missing.
 _SYSTEM_FOLDERS = "/usr/local/sbin:/usr/sbin:/sbin"
 _POLICY = Path("/usr/sbin/policy-rc.d")
+_LIBBPF = Path("/usr/include/bpf/libbpf.h")
 _CA_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 
@@ -69,6 +72,8 @@ def missing_packages(for_tests: bool, for_kubernetes: bool = False) -> list[str]
         wanted.add("docker.io")
     if for_kubernetes and not _NETWORK_PLUGINS.exists():
         wanted.add("containernetworking-plugins")
+    if not _LIBBPF.exists():
+        wanted.add("libbpf-dev")
     if not _CA_BUNDLE.exists():
         wanted.add("ca-certificates")
     if not _python_has_ensurepip():

@@ -12,7 +12,6 @@ from types import FrameType
 from waitress.server import create_server
 
 from exporter.addresses import listen_address
-from exporter.probe import bpftrace
 from exporter.probe.cgroups import Hierarchy, HierarchyError, find_hierarchy
 from exporter.probe.logs import FORMATS, LEVELS, set_up_logging
 from exporter.probe.loop import count_forever, parse_interval
@@ -33,8 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         hierarchy = Hierarchy(find_hierarchy(options.cgroup_root))
-        tally, pairs = Tally(bpftrace.MAP_KEYS), Pairs(options.one_in, bpftrace.MAP_KEYS)
-        probe = Probe(hierarchy, tally, pairs, time.time, patience=5 * (1 + options.interval))
+        probe = Probe(hierarchy, Tally(), Pairs(options.one_in), time.time, patience=5 * (1 + options.interval))
         _serve(options.listen, probe)
         count_forever(probe, options.interval, options.one_in)
     except (HierarchyError, OSError) as error:
@@ -104,7 +102,7 @@ def _one_in(text: str) -> int:
 
 
 def _serve(listen: str, probe: Probe) -> None:
-    """Answer scrapes from threads of their own; the main thread is bpftrace's."""
+    """Answer scrapes from threads of their own; the main thread feeds the probe."""
     app = create_app(probe, Renderer(SyscallNames()))
     try:
         server = create_server(app, listen=listen, threads=2, ident="cpp-probe")

@@ -1,11 +1,11 @@
-"""Keep bpftrace running."""
+"""Keep the program that counts running."""
 
 import logging
 import re
 import time
 from typing import Never
 
-from exporter.probe import bpftrace
+from exporter.probe import kernel
 from exporter.probe.needs import first_lack
 from exporter.probe.probe import Probe
 from exporter.probe.stream import Said, parse
@@ -14,20 +14,19 @@ _log = logging.getLogger(__name__)
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
-_HARMLESS = "RLIMIT_MEMLOCK"
 
 
 def count_forever(probe: Probe, interval: float, one_in: int) -> Never:
-    """Feed the probe; when bpftrace ends, start it again after a pause that doubles while nothing improves.
+    """Feed the probe; when the program ends, start it again after a pause that doubles while nothing improves.
 
     What is wrong is said once, until something else is wrong or it was right for a while.
     """
     pause, told = _FIRST_PAUSE, ""
     while True:
         started = time.monotonic()
-        reason = first_lack()
+        reason = first_lack(kernel.path())
         if reason is None:
-            reason = f"bpftrace ended: {_count_once(probe, interval, one_in)}"
+            reason = f"{kernel.NAME} ended: {_count_once(probe, interval, one_in)}"
             probe.ended()
         if time.monotonic() - started > _LONGEST_PAUSE:
             pause, told = _FIRST_PAUSE, ""
@@ -39,13 +38,13 @@ def count_forever(probe: Probe, interval: float, one_in: int) -> Never:
 
 
 def _count_once(probe: Probe, interval: float, one_in: int) -> str:
-    """Feed the probe until bpftrace ends; return the last thing that it said to a person."""
+    """Feed the probe until the program ends; return the last thing that it said to a person."""
     reason = "it said nothing"
-    with bpftrace.running(interval, one_in) as lines:
+    with kernel.running(interval, one_in) as lines:
         for event in parse(lines, time.time):
-            if isinstance(event, Said) and _HARMLESS not in event.text:
+            if isinstance(event, Said):
                 reason = event.text
-                _log.debug("bpftrace: %s", reason)
+                _log.debug("%s: %s", kernel.NAME, reason)
             probe.take(event)
     return reason
 

@@ -22,17 +22,13 @@ class Pairs:
     makes many pairs once, and what comes all the time must find room after it (after Manku and Motwani, 2002).
     """
 
-    def __init__(self, one_in: int, largest_map: int) -> None:
-        """One call in ``one_in`` began a pair: counts are multiplied by it. ``largest_map`` is what a reading holds."""
+    def __init__(self, one_in: int) -> None:
+        """One call in ``one_in`` began a pair: counts are multiplied by it."""
         self._one_in = one_in
-        self._largest_map = largest_map
         self._counts: dict[str, dict[int, int]] = {}
-        self.lost = 0
-        """Pairs that were not followed, and readings that were full."""
 
     def add(self, read: Paired, owners: Mapping[int, str]) -> None:
         """Take in a reading; ``owners`` is cgroup id → container path, and what has no owner is left out."""
-        self.lost += read.unpaired * self._one_in + (len(read.pairs) >= self._largest_map)
         for key, count in read.pairs.items():
             cgroup, _, pair = key.partition(",")
             owner = owners.get(int(cgroup))

@@ -57,7 +57,7 @@ class Probe:
         self._strangers: set[int] = set()
         self._own = hierarchy.own()
         self._unproven = 0
-        """Prints since bpftrace began in which no cgroup of the hierarchy was counted; -1 once one was."""
+        """Prints since the program began in which no cgroup of the hierarchy was counted; -1 once one was."""
         self._up = False
         self._printed_at: float | None = None
         self._paired_at: float | None = None
@@ -80,7 +80,7 @@ class Probe:
                     self._lost += events
 
     def ended(self) -> None:
-        """Take in that bpftrace ended; counts go on from where they are when it comes back."""
+        """Take in that the program ended; counts go on from where they are when it comes back."""
         with self._lock:
             self._tally.restart()
             self._up, self._unproven = False, 0
@@ -92,8 +92,7 @@ class Probe:
             self._look()
             paths = sorted(set(self._owners.values()))
             states = [self._state(path) for path in paths]
-            lost = self._lost + self._tally.overflows + self._pairs.lost
-            return states, Health(self._is_up(), self._printed_at, self._paired_at, lost, self._restarts)
+            return states, Health(self._is_up(), self._printed_at, self._paired_at, self._lost, self._restarts)
 
     def _is_up(self) -> bool:
         return self._up and self._printed_at is not None and self._clock() - self._printed_at < self._patience

@@ -22,7 +22,7 @@ PORTS = {
     11211: "memcached",
     27017: "mongodb",
 }
-"""The registered ports of databases, brokers and the web. ``kernel.bt`` counts these apart, the rest as port 0."""
+"""The registered ports of databases, brokers and the web. The kernel counts these apart, the rest as port 0."""
 
 
 def protocol_of(port: int) -> str:

@@ -103,10 +103,10 @@ def _pressure(states: list[ContainerState]) -> Iterator[str]:
 def _health(health: Health) -> Iterator[str]:
     yield from _head("cpp_probe_up", "gauge", "1 while the kernel's counts arrive.")
     yield f"cpp_probe_up {int(health.up)}"
-    lost = "Events that the kernel could not hand over, pairs it had no room to follow, and readings of a full map."
+    lost = "Calls, pairs and other events that were not counted since a map of the kernel was full."
     yield from _head("cpp_probe_lost_events_total", "counter", lost)
     yield f"cpp_probe_lost_events_total {health.lost_events}"
-    yield from _head("cpp_probe_restarts_total", "counter", "Times that bpftrace ended and was started again.")
+    yield from _head("cpp_probe_restarts_total", "counter", "Times that cpp-probe-kernel ended and was started again.")
     yield f"cpp_probe_restarts_total {health.restarts}"
     if health.printed_at is not None:
         when = "When the kernel's counts were last read."

@@ -1,4 +1,4 @@
-"""bpftrace's JSON lines as events."""
+"""The lines of JSON that cpp-probe-kernel prints, as events."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -26,20 +26,18 @@ class Paired:
     """Seconds since the epoch."""
     pairs: Mapping[str, int]
     """``"cgroup,pair"`` → count; the pair is 512 × the first call's number + the second's."""
-    unpaired: int
-    """Pairs that were not followed because the kernel knew too many threads."""
 
 
 @dataclass(frozen=True)
 class Lost:
-    """Events that the kernel could not hand over."""
+    """Events for which the kernel's maps had no room."""
 
     events: int
 
 
 @dataclass(frozen=True)
 class Said:
-    """A line that is not JSON: what bpftrace wants a person to know."""
+    """A line that is not JSON: what the program wants a person to know."""
 
     text: str
 
@@ -56,8 +54,7 @@ class _Block:
 def parse(lines: Iterable[str], clock: Callable[[], float]) -> Iterator[Event]:
     """Turn lines into events as they arrive.
 
-    A print's time is when its first line arrives: bpftrace reads the maps right after writing it. (The time of the
-    kernel's timer would be wrong whenever bpftrace had to wait for a CPU, since the counts go on meanwhile.)
+    A print's time is when its first line arrives: the maps are read right after it was written.
     """
     block = _Block()
     for line in lines:
@@ -78,6 +75,6 @@ def parse(lines: Iterable[str], clock: Callable[[], float]) -> Iterator[Event]:
             case {"type": "printf", "data": "cleared\n"}:
                 yield Print(block.at, block.maps, cleared=True)
             case {"type": "printf", "data": "paired\n"}:
-                yield Paired(block.at, block.maps.get("pairs", {}), sum(block.maps.get("unpaired", {}).values()))
+                yield Paired(block.at, block.maps.get("pairs", {}))
             case {"type": "lost_events", "data": {"events": int(events)}}:
                 yield Lost(events)

@@ -4,7 +4,7 @@ import platform
 from importlib.resources import files
 
 OVERFLOW = 511
-"""The number under which ``kernel.bt`` counts every call past it: keys must stay bounded."""
+"""The number under which ``counts.bpf.c`` counts every call past it: keys must stay bounded."""
 
 _COLUMNS = {"x86_64": 1, "aarch64": 2}
 

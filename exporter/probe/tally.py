@@ -1,4 +1,4 @@
-"""Counts per container that only grow, whatever happens to bpftrace and to cgroups within the container."""
+"""Counts per container that only grow, whatever happens to the program and to cgroups within the container."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -15,21 +15,17 @@ _BY_DEVICE = ("read", "written")
 class Tally:
     """Adds up what each print has more than the one before."""
 
-    def __init__(self, largest_map: int) -> None:
-        self._largest_map = largest_map
+    def __init__(self) -> None:
         self._before: Maps = {}
         self._totals: dict[str, Counts] = {}
-        self.overflows = 0
-        """Prints in which a map was full, so that new keys could not be counted."""
 
     def restart(self) -> None:
-        """Expect counts from zero: bpftrace was started again."""
+        """Expect counts from zero: the program was started again."""
         self._before = {}
 
     def add(self, printed: Print, owners: Mapping[int, str]) -> None:
         """Take in a print; ``owners`` is cgroup id → container path, and what has no owner is left out."""
         for name, values in printed.maps.items():
-            self.overflows += len(values) >= self._largest_map
             self._add_map(name, disk_sectors(values) if name in _BY_DEVICE else values, owners)
         self._before = {} if printed.cleared else printed.maps
 

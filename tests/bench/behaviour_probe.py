@@ -135,7 +135,7 @@ def _cpu_seconds(server: Child) -> float:
 
 
 def _resident(probe: Child) -> float:
-    """Return the MiB of the probe and of its bpftrace."""
+    """Return the MiB of the probe and of what it runs."""
     children = Path(f"/proc/{probe.pid}/task/{probe.pid}/children").read_text().split()
     status = [Path(f"/proc/{pid}/status").read_text() for pid in (probe.pid, *children)]
     return sum(int(found) for text in status for found in re.findall(r"VmRSS:\s+(\d+)", text)) / 1024

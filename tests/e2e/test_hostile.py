@@ -16,7 +16,7 @@ RATE = 200.0
 MOST_PAIRS = 128
 MOST_SERIES = 120
 MOST_RESIDENT = 120 * 1024
-"""KiB, of the probe and its bpftrace."""
+"""KiB, of the probe and its child."""
 CALLS = 110
 """Different calls that follow each other in every order: 12,100 pairs."""
 

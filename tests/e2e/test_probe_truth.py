@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,8 +20,8 @@ import requests
 
 from deploy.demo.containers import Containers, docker
 from deploy.setup.builds import VENV, WORKLOAD, build_programs
-from exporter.probe import bpftrace
-from exporter.probe.stream import Paired, parse
+from exporter.probe import kernel
+from exporter.probe.stream import Lost, Print, parse
 
 SECONDS = 8
 MIB = 1 << 20
@@ -40,6 +41,24 @@ LOADS = {
     "idle": "sleep",
 }
 IDLE = "idle"
+MOUNTS = ("/sys/fs/cgroup", "/sys/fs/cgroup/unified")
+FILLER = """
+import ctypes, os, sys
+mount, name = sys.argv[1:]
+with open("/proc/self/cgroup") as told:
+    home = mount + next(line[3:].strip() for line in told if line.startswith("0::"))
+def enter(folder):
+    with open(folder + "/cgroup.procs", "w") as file:
+        file.write(str(os.getpid()))
+for number in range(300):
+    folder = f"{mount}/{name}-{number}"
+    os.mkdir(folder)
+    enter(folder)
+    for call in (*range(336, 424), *range(480, 511)):
+        ctypes.CDLL(None).syscall(call)
+    enter(home)
+    os.rmdir(folder)
+"""
 SAMPLE = re.compile(r'(\w+)\{id="[^"]*?([0-9a-f]{64})(?:\.scope)?"(?:,\w+="(\w+)")?\} (\S+) (\d+)')
 PAIR = re.compile(
     r'container_syscall_pairs_total\{id="[^"]*?([0-9a-f]{64})(?:\.scope)?",from="(\w+)",to="(\w+)"\} (\d+)'
@@ -68,7 +87,7 @@ class RunningProbe:
             for name, container, label, value, stamp in SAMPLE.findall(self.text())
         }
 
-    def bpftrace(self) -> int:
+    def kernel(self) -> int:
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text()
         return int(children.split()[0])
 
@@ -282,42 +301,34 @@ def test_a_container_that_went_away_leaves_no_series(probe: RunningProbe, loads:
     assert loads.ids["opens"] not in probe.text()
 
 
-def test_counts_go_on_when_bpftrace_is_killed(probe: RunningProbe, loads: Loads) -> None:
+def test_counts_go_on_when_the_program_is_killed(probe: RunningProbe, loads: Loads) -> None:
     before = probe.samples()
-    victim = probe.bpftrace()
+    victim = probe.kernel()
     os.kill(victim, signal.SIGKILL)
     wait_until(lambda: "\ncpp_probe_up 0\n" in probe.text(), 5, "the probe notices")
     held = probe.samples()
-    wait_until(lambda: is_ready(probe), 20, "bpftrace is started again")
+    wait_until(lambda: is_ready(probe), 20, "it is started again")
     after = probe.samples()
-    assert probe.bpftrace() != victim
+    assert probe.kernel() != victim
     assert "\ncpp_probe_restarts_total 1\n" in probe.text()
     for key, sample in before.items():
         assert sample.value <= held[key].value <= after[key].value, key
 
 
-def test_calls_of_threads_past_a_full_map_are_told_as_unpaired(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(bpftrace._ENVIRONMENT, "BPFTRACE_MAP_KEYS_MAX", "16")
-    done = threading.Event()
-
-    def work() -> None:
-        while not done.wait(0.01):
-            os.getppid()
-
-    with bpftrace.running(0.5, one_in=1) as lines, ThreadPoolExecutor(40) as busy:
-        for _ in range(40):
-            busy.submit(work)
-        try:
-            read = next(event for event in parse(lines, time.time) if isinstance(event, Paired))
-        finally:
-            done.set()
-    assert read.unpaired > 0
-    assert len(read.pairs) <= 16
+def test_what_finds_no_room_in_a_full_map_is_told() -> None:
+    # 300 cgroups, each with 119 different calls that no kernel has, are more keys than a map can hold.
+    mount = next(path for path in map(Path, MOUNTS) if (path / "cgroup.controllers").exists())
+    with kernel.running(0.5, one_in=0) as lines:
+        events = parse(lines, time.time)
+        next(event for event in events if isinstance(event, Print))
+        subprocess.run([sys.executable, "-c", FILLER, mount, f"cpp-truth-{os.getpid()}"], check=True, timeout=60)
+        lost = next(event for event in events if isinstance(event, Lost))
+    assert lost.events > 1000
 
 
 def test_the_probe_is_small(probe: RunningProbe) -> None:
     resident = sum(
         int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())[0])
-        for pid in (probe.process.pid, probe.bpftrace())
+        for pid in (probe.process.pid, probe.kernel())
     )
     assert resident < 120 * 1024

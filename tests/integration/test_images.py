@@ -53,9 +53,9 @@ def test_the_exporter_image_carries_the_training_library() -> None:
     assert answer.returncode == 0, answer.stderr
 
 
-def test_the_probe_image_carries_bpftrace() -> None:
-    answer = inside(build_shipped("probe"), "--version", entrypoint="/usr/bin/bpftrace")
-    assert answer.stdout.startswith("bpftrace v")
+def test_the_probe_image_carries_what_it_runs_in_the_kernel() -> None:
+    answer = inside(build_shipped("probe"), entrypoint="/opt/cpp/bin/cpp-probe-kernel")
+    assert answer.stderr.startswith("usage: cpp-probe-kernel ")
 
 
 def test_no_image_is_made_from_a_moving_tag() -> None:

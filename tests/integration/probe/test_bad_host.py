@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import requests
 
-TRACING = "/sys/kernel/tracing"
+TYPES = "/sys/kernel/btf"
+TRACEPOINT = b"btf_trace_writeback_dirty_folio"
 ROOT_WITHOUT_RIGHTS = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
 ROOT_WITH_THE_TWO = ["setpriv", "--inh-caps=-all", "--bounding-set=-all,+bpf,+perfmon"]
 # Nobody, who may yet read the program wherever it is.
@@ -23,7 +24,6 @@ NOBODY = [
     "--inh-caps=+dac_read_search",
     "--ambient-caps=+dac_read_search",
 ]
-HIDDEN = f"{TRACING}/events/writeback/writeback_dirty_folio"
 
 
 def without(path: str, then: list[str]) -> list[str]:
@@ -35,8 +35,7 @@ HOSTS = {
     "not root": (NOBODY, ["root's user id"]),
     "root in a user namespace": (["unshare", "--user", "--map-root-user"], ["user namespace", "the host's root"]),
     "no capability": (ROOT_WITHOUT_RIGHTS, ["CAP_PERFMON and CAP_BPF", "--cap-add=BPF"]),
-    "no tracefs": (without(TRACING, ROOT_WITH_THE_TWO), ["no tracefs", f"mount -t tracefs nodev {TRACING}"]),
-    "no tracepoint": (without(HIDDEN, []), ["no tracepoint writeback:writeback_dirty_folio", "Linux 5.18"]),
+    "no types": (without(TYPES, []), [f"no {TYPES}/vmlinux", "CONFIG_DEBUG_INFO_BTF"]),
 }
 
 
@@ -97,13 +96,24 @@ def test_what_a_host_lacks_is_said_once_with_the_remedy_and_the_rest_is_served(
     assert (probe.get("/-/healthy").status_code, probe.get("/-/ready").status_code) == (200, 503)
 
 
-def test_counting_begins_when_what_was_missing_is_there(
+def test_a_tracepoint_that_the_kernel_lacks_is_named(start_probe: Callable[[list[str]], Probe], tmp_path: Path) -> None:
+    types = Path(TYPES, "vmlinux").read_bytes()
+    assert types.count(TRACEPOINT) == 1
+    (tmp_path / "older").write_bytes(types.replace(TRACEPOINT, TRACEPOINT[::-1]))
+    older = f'mount --bind {tmp_path / "older"} {TYPES}/vmlinux && exec "$@"'
+    probe = start_probe(["unshare", "--mount", "sh", "-c", older, "sh"])
+    (complaint,) = probe.complaints()
+    assert "no tracepoint writeback_dirty_folio; the probe needs Linux 5.18" in complaint
+    assert "\ncpp_probe_up 0\n" in probe.get("/metrics").text
+
+
+def test_counting_begins_when_what_was_missing_is_there_and_needs_no_more_than_two_capabilities(
     start_probe: Callable[[list[str]], Probe], tmp_path: Path
 ) -> None:
     hidden = tmp_path / "hidden"
     hidden.touch()
-    uncover = f"while [ -e {hidden} ]; do sleep 0.1; done; umount {TRACING}"
-    script = f'mount -t tmpfs none {TRACING} && ({uncover}) & sleep 0.5; exec "$@"'
+    uncover = f"while [ -e {hidden} ]; do sleep 0.1; done; umount {TYPES}"
+    script = f'mount -t tmpfs none {TYPES} && ({uncover}) & sleep 0.5; exec "$@"'
     probe = start_probe(["unshare", "--mount", "sh", "-c", script, "sh", *ROOT_WITH_THE_TWO])
     hidden.unlink()
     probe.wait_for(lambda: probe.get("/-/ready").ok, "the probe counts", 30)

@@ -17,7 +17,7 @@ STRANGER = "999999999"
 
 @pytest.fixture
 def probe(hierarchy: Hierarchy) -> Probe:
-    return Probe(hierarchy, Tally(1000), Pairs(1, 1000), clock=lambda: 12.0, patience=60.0)
+    return Probe(hierarchy, Tally(), Pairs(1), clock=lambda: 12.0, patience=60.0)
 
 
 def counts(key: object, value: int = 1) -> dict[str, dict[str, int]]:
@@ -51,7 +51,7 @@ def test_after_a_restart_the_proof_is_asked_for_again(probe: Probe, hierarchy: H
 
 
 def test_a_cgroup_that_gets_another_container_counts_for_that_one_from_then_on() -> None:
-    tally = Tally(1000)
+    tally = Tally()
     tally.add(Print(0.0, counts(7, 9)), {7: "/docker/a"})
     tally.keep({"/docker/b"})
     tally.add(Print(1.0, counts(7, 12)), {7: "/docker/b"})
@@ -60,7 +60,7 @@ def test_a_cgroup_that_gets_another_container_counts_for_that_one_from_then_on()
 
 
 def test_a_thousand_containers_come_and_go_in_bounded_memory_and_time() -> None:
-    tally = Tally(10 * CONTAINERS * CALLS)
+    tally = Tally()
     tracemalloc.start()
     sizes, began = [], time.process_time()
     for second in range(12):

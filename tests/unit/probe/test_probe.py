@@ -17,7 +17,7 @@ from exporter.probe.tally import Tally
 
 @pytest.fixture
 def probe(hierarchy: Hierarchy) -> Probe:
-    return Probe(hierarchy, Tally(1000), Pairs(1, 1000), clock=lambda: 50.0, patience=60.0)
+    return Probe(hierarchy, Tally(), Pairs(1), clock=lambda: 50.0, patience=60.0)
 
 
 def inode(hybrid: Path, container_id: str) -> int:
@@ -40,7 +40,7 @@ def test_a_container_that_went_away_leaves_nothing(probe: Probe, hybrid: Path, c
     assert probe.snapshot()[0] == []
 
 
-def test_while_bpftrace_is_away_the_counts_stay_and_the_probe_is_not_up(
+def test_while_the_program_is_away_the_counts_stay_and_the_probe_is_not_up(
     probe: Probe, hybrid: Path, container_id: str
 ) -> None:
     key = str(inode(hybrid, container_id))
@@ -53,9 +53,9 @@ def test_while_bpftrace_is_away_the_counts_stay_and_the_probe_is_not_up(
     assert (state.counts, health.up) == ({("created", 0): 5}, True)
 
 
-def test_a_bpftrace_that_lives_but_prints_no_more_is_not_up(hierarchy: Hierarchy) -> None:
+def test_a_program_that_lives_but_prints_no_more_is_not_up(hierarchy: Hierarchy) -> None:
     now = [10.0]
-    probe = Probe(hierarchy, Tally(1000), Pairs(1, 1000), clock=lambda: now[0], patience=10.0)
+    probe = Probe(hierarchy, Tally(), Pairs(1), clock=lambda: now[0], patience=10.0)
     probe.take(Print(10.0, {"created": {str(hierarchy.own()): 1}}))
     now[0] = 19.9
     assert probe.snapshot()[1].up
@@ -63,17 +63,16 @@ def test_a_bpftrace_that_lives_but_prints_no_more_is_not_up(hierarchy: Hierarchy
     assert not probe.snapshot()[1].up
 
 
-def test_lost_events_and_pairs_that_were_not_followed_add_up(probe: Probe) -> None:
+def test_lost_events_add_up(probe: Probe) -> None:
     probe.take(Lost(3))
     probe.take(Lost(4))
-    probe.take(Paired(10.0, {}, 5))
-    assert probe.snapshot()[1].lost_events == 12
+    assert probe.snapshot()[1].lost_events == 7
 
 
 def test_pairs_are_those_of_the_containers_that_are_there(probe: Probe, hybrid: Path, container_id: str) -> None:
     key = inode(hybrid, container_id)
     probe.take(Print(10.0, {"created": {str(key): 4}}))
-    probe.take(Paired(10.5, {f"{key},513": 2, "1,513": 9}, 0))
+    probe.take(Paired(10.5, {f"{key},513": 2, "1,513": 9}))
     (state,), health = probe.snapshot()
     assert (state.pairs, health.paired_at) == ({513: 2}, 10.5)
 

@@ -31,11 +31,10 @@ def test_a_clearing_is_told() -> None:
     assert events(printed("print"), printed("cleared")) == [Print(100.0, {}, cleared=True)]
 
 
-def test_pairs_are_told_with_those_that_were_not_followed() -> None:
+def test_pairs_are_told() -> None:
     pairs = '{"type": "map", "data": {"@pairs": {"7,513": 5}}}'
-    unpaired = '{"type": "map", "data": {"@unpaired": {"7": 2, "8": 1}}}'
-    assert events(printed("pairs"), pairs, unpaired, printed("paired")) == [Paired(100.0, {"7,513": 5}, 3)]
-    assert events(printed("pairs"), printed("paired")) == [Paired(100.0, {}, 0)]
+    assert events(printed("pairs"), pairs, printed("paired")) == [Paired(100.0, {"7,513": 5})]
+    assert events(printed("pairs"), printed("paired")) == [Paired(100.0, {})]
 
 
 def test_lost_events_are_counted() -> None:

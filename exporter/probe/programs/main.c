@@ -98,6 +98,15 @@ static void print_pairs(void) {
   print_word("paired");
 }
 
+// What this kernel does not have is said by its name.
+static void must_have(const char *section) {
+  const char *tracepoint = strchr(section, '/') + 1;
+  if (libbpf_find_vmlinux_btf_id(tracepoint, BPF_TRACE_RAW_TP) >= 0)
+    return;
+  printf("ERROR: this kernel has no tracepoint %s; the probe needs Linux 5.18 or newer\n", tracepoint);
+  exit(1);
+}
+
 static void load(__u32 one_in, char **ports) {
   LIBBPF_OPTS(bpf_object_open_opts, options, .object_name = "cpp_probe");
   libbpf_set_print(say);
@@ -111,9 +120,10 @@ static void load(__u32 one_in, char **ports) {
   char *by_port = (char *)bpf_map__initial_value(known, &size);
   for (; *ports; ports++)
     by_port[htons(atoi(*ports))] = 1;
+  struct bpf_program *program;
+  bpf_object__for_each_program(program, object) must_have(bpf_program__section_name(program));
   if (bpf_object__load(object))
     fail("cannot load the programs");
-  struct bpf_program *program;
   bpf_object__for_each_program(program, object) {
     if (!bpf_program__attach(program))
       fail(bpf_program__name(program));
