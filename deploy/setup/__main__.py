@@ -1,19 +1,14 @@
 """``python3 -m deploy.setup``: make a fresh machine ready for the demo and the tests; safe to run again."""
 
 import argparse
-import os
-import subprocess
 import sys
 import time
-from pathlib import Path
 
 from deploy.setup.builds import build_programs, make_environment
 from deploy.setup.engine import start_engine, stop_engine
 from deploy.setup.kubernetes import build_kubernetes
 from deploy.setup.packages import install_packages
 from deploy.setup.shell import SetupError, say
-
-_TRACEFS = Path("/sys/kernel/tracing")
 
 
 def main() -> int:
@@ -40,27 +35,11 @@ def main() -> int:
 def _set_up(for_tests: bool, for_kubernetes: bool) -> None:
     began = time.monotonic()
     install_packages(for_tests, for_kubernetes)
-    _mount_tracefs()
     make_environment()
     build_programs()
     if for_kubernetes:
         build_kubernetes()
     say(f"setup: ready ({time.monotonic() - began:.0f} s)")
-
-
-def _mount_tracefs() -> None:
-    """The probe's kernel programs attach to tracepoints, which are listed there."""
-    if (_TRACEFS / "events").exists() or Path("/sys/kernel/debug/tracing/events").exists():
-        return
-    if os.geteuid() != 0:
-        raise SetupError(
-            "the kernel's tracepoints are not mounted; as root: mount -t tracefs nodev /sys/kernel/tracing"
-        )
-    done = subprocess.run(
-        ["mount", "-t", "tracefs", "nodev", str(_TRACEFS)], capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SetupError(f"the kernel's tracepoints cannot be mounted on {_TRACEFS}: {done.stderr.strip()}")
 
 
 if __name__ == "__main__":

@@ -25,11 +25,9 @@ def _rights(process: Path) -> Iterator[str]:
     held = int(status["CapEff"], 16)
     if tuple(map(int, (process / "uid_map").read_text().split())) != _EVERYBODY:
         yield "in a user namespace nobody may count in the kernel; run the probe as the host's root, not rootless"
-    if int(status["Uid"].split()[1]) != 0:
-        yield "the probe needs root's user id; run it as root (it then needs CAP_BPF and CAP_PERFMON alone)"
     if missing := [name for name, bit in _CAPABILITIES.items() if not held >> bit & 1 and not held >> _ADMIN & 1]:
         flags = " ".join(f"--cap-add={name.removeprefix('CAP_')}" for name in missing)
-        yield f"the probe lacks {' and '.join(missing)}; give it, in a container by {flags}"
+        yield f"the probe lacks {' and '.join(missing)}; run it as root, or give it these, in a container by {flags}"
 
 
 def _program(program: Path) -> Iterator[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from exporter.probe.devices import disk_sectors, is_disk
-from exporter.probe.protocols import PORTS, protocol_of
+from exporter.probe.protocols import protocol_of
 from exporter.probe.syscalls import OVERFLOW, SyscallNames
 
 
