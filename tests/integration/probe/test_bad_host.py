@@ -16,12 +16,6 @@ TYPES = "/sys/kernel/btf"
 TRACEPOINT = b"btf_trace_writeback_dirty_folio"
 ROOT_WITHOUT_RIGHTS = ["setpriv", "--inh-caps=-all", "--bounding-set=-all"]
 ROOT_WITH_THE_TWO = ["setpriv", "--inh-caps=-all", "--bounding-set=-all,+bpf,+perfmon"]
-    "setpriv",
-    "--reuid=65534",
-    "--clear-groups",
-    "--inh-caps=+dac_read_search",
-    "--ambient-caps=+dac_read_search",
-]
 
 
 def nobody(*capabilities: str) -> list[str]:
