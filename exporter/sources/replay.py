@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from exporter.sources.exposition import Family, Samples, escape
-from exporter.sources.families import CONNECTIONS, SYSCALLS
+from exporter.sources.families import CONNECTIONS, PAIRS, SYSCALLS
 from exporter.sources.files import RecordingError, opened
 
 HEADER = ["timestamp", "container", "metric", "label", "value"]
@@ -81,6 +81,9 @@ def _key(row: Row) -> bytes:
     """Write the labels as cAdvisor would; the id is made from the name, since recordings have none."""
     digest = hashlib.sha256(row.container.encode()).hexdigest()
     label = f',{_LABEL_NAMES.get(row.metric, "device")}="{escape(row.label)}"' if row.label else ""
+    if row.metric == PAIRS:
+        first, _, second = row.label.partition(",")
+        label = f',from="{escape(first)}",to="{escape(second)}"'
     return f'{{id="/docker/{digest}",name="{escape(row.container)}"{label}}}'.encode()
 
 

@@ -2,9 +2,10 @@ import numpy as np
 import pytest
 
 from exporter.assess.portrait import Fitted, Portrait, fit, refit
-from exporter.assess.repertoire import Repertoire, gather
+from exporter.assess.repertoire import FEW_PAIRS, Made, Repertoire, gather
 
 CALLS, PROGRAMS = 80, 12
+PAIRS = 200
 NONE = np.zeros((1, 0), np.float32)
 
 
@@ -17,14 +18,31 @@ def programs(seed: int, steps: int) -> np.ndarray:
     return np.asarray(np.log1p(counts), np.float16)
 
 
+def pairs(seed: int, steps: int) -> np.ndarray:
+    """Return the pairs of the steps of the same programs: those of their kind, some more, some less."""
+    rng = np.random.default_rng(seed)
+    kinds = np.random.default_rng(9).random((PROGRAMS, PAIRS)) < 0.2
+    made = kinds[rng.integers(PROGRAMS, size=steps)] ^ (rng.random((steps, PAIRS)) < 0.03)
+    return np.packbits(made, axis=1)
+
+
+def none(steps: int) -> Made:
+    return Made.known(np.zeros((steps, 0), np.uint8))
+
+
 @pytest.fixture(scope="module")
 def learned() -> Fitted:
-    return fit(programs(1, 800))
+    return fit(programs(1, 800), none(800).bits)
+
+
+@pytest.fixture(scope="module")
+def paired() -> Fitted:
+    return fit(programs(1, 800), pairs(1, 800))
 
 
 def strangeness(fitted: Fitted, made: np.ndarray, count: float = 20.0, stray: int = 0) -> float:
     others = np.full((1, stray), np.log1p(1.0), np.float32)
-    return float(fitted.surprisal(np.log1p(count * made[None].astype(np.float32)), others)[0])
+    return float(fitted.surprisal(np.log1p(count * made[None].astype(np.float32)), others, none(1))[0])
 
 
 def test_where_no_two_steps_are_alike_their_sets_are_compared(learned: Fitted) -> None:
@@ -33,12 +51,12 @@ def test_where_no_two_steps_are_alike_their_sets_are_compared(learned: Fitted) -
 
 def test_a_service_that_does_the_same_all_day_is_judged_by_its_counts() -> None:
     steady = np.log1p(np.random.default_rng(2).poisson(np.linspace(1, 50, 30), (400, 30))).astype(np.float16)
-    assert isinstance(fit(steady).portrait, Portrait)
+    assert isinstance(fit(steady, pairs(2, 400)).portrait, Portrait)
 
 
 def test_new_steps_of_the_same_programs_are_as_seldom_strange_as_promised(learned: Fitted) -> None:
     fresh = programs(3, 4000).astype(np.float32)
-    found = learned.surprisal(fresh, np.zeros((4000, 0), np.float32))
+    found = learned.surprisal(fresh, np.zeros((4000, 0), np.float32), none(4000))
     assert (found > -np.log(0.01)).mean() < 0.02
 
 
@@ -57,7 +75,7 @@ def test_calls_never_learned_make_a_step_stranger(learned: Fitted) -> None:
 def test_the_calls_that_are_missing_and_added_are_told() -> None:
     steps = np.ones((100, 3), np.float16)
     steps[:, 2] = 0
-    off = gather(steps).furthest(np.array([[1.0, 0.0, 1.0]]))
+    off = gather(steps, none(100).bits).furthest(np.array([[1.0, 0.0, 1.0]]))
     assert off[0, 0] == pytest.approx(0)
     assert off[0, 1] < -3
     assert off[0, 2] > 3
@@ -65,11 +83,42 @@ def test_the_calls_that_are_missing_and_added_are_told() -> None:
 
 def test_an_empty_step_is_like_another_and_unlike_a_full_one() -> None:
     steps = np.zeros((100, 4), np.float16)
-    assert gather(steps).strangeness(np.zeros((1, 4)), NONE)[0] == pytest.approx(0)
-    assert gather(steps).strangeness(np.ones((1, 4)), NONE)[0] > 0.5
+    assert gather(steps, none(100).bits).strangeness(np.zeros((1, 4)), NONE, none(1))[0] == pytest.approx(0)
+    assert gather(steps, none(100).bits).strangeness(np.ones((1, 4)), NONE, none(1))[0] > 0.5
 
 
-def test_a_saved_sample_is_judged_as_before(learned: Fitted) -> None:
-    again = refit(programs(1, 800), learned.tail)
-    fresh, none = programs(4, 50).astype(np.float32), np.zeros((50, 0), np.float32)
-    np.testing.assert_array_equal(again.surprisal(fresh, none), learned.surprisal(fresh, none))
+@pytest.mark.parametrize("bits", [none(800).bits, pairs(1, 800)])
+def test_a_saved_sample_is_judged_as_before(bits: np.ndarray) -> None:
+    learned = fit(programs(1, 800), bits)
+    again = refit(programs(1, 800), bits, learned.tail, learned.units)
+    fresh, stray, made = programs(4, 50).astype(np.float32), np.zeros((50, 0), np.float32), Made.known(pairs(4, 50))
+    np.testing.assert_array_equal(again.surprisal(fresh, stray, made), learned.surprisal(fresh, stray, made))
+
+
+def surprisal(fitted: Fitted, seed: int, bits: np.ndarray, count: float | None = None) -> np.ndarray:
+    made = Made.known(bits)
+    if count is not None:
+        made = Made(bits, np.full(len(bits), count))
+    return fitted.surprisal(programs(seed, len(bits)).astype(np.float32), np.zeros((len(bits), 0), np.float32), made)
+
+
+def test_pairs_that_no_program_makes_are_strange_with_calls_that_are_not(paired: Fitted) -> None:
+    usual = surprisal(paired, 5, pairs(5, 400))
+    assert (usual > -np.log(0.01)).mean() < 0.03
+    lacking = np.packbits(np.random.default_rng(3).random((400, PAIRS)) < 0.1, axis=1)
+    assert (surprisal(paired, 5, lacking) > -np.log(0.01)).mean() > 0.9
+
+
+def test_a_step_of_few_pairs_is_less_strange_and_one_of_none_not_at_all(paired: Fitted) -> None:
+    lacking = np.packbits(np.random.default_rng(3).random((50, PAIRS)) < 0.1, axis=1)
+    many, few, nothing = (surprisal(paired, 5, lacking, count) for count in (1e3, FEW_PAIRS, 0.0))
+    assert (many > few).all()
+    assert nothing.max() == 0
+
+
+def test_where_most_steps_have_no_pairs_they_are_not_judged() -> None:
+    bits = pairs(1, 800)
+    bits[300:] = 0
+    fitted = fit(programs(1, 800), bits)
+    assert not fitted.units.any()
+    np.testing.assert_array_equal(surprisal(fitted, 5, pairs(5, 50)), surprisal(fitted, 5, none(50).bits))
