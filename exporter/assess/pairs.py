@@ -2,7 +2,8 @@
 
 Calls that are all known may still follow each other as never before. How many pairs of a reading are new is judged
 against how many were new so far: with m new pairs expected in a reading, no more than m / k of all readings can have k
-or more of them (Markov's inequality), however they are distributed. That bound is what an alarm is allowed by.
+or more of them (Markov's inequality), however they are distributed. That bound is what evidence is allowed by. The same
+pairs are evidence once, so alone they alarm only where more and more of them come.
 """
 
 from dataclasses import dataclass
@@ -38,9 +39,9 @@ class NewPairs:
 
     lives: Integers
     score: Numbers
-    """[containers], 0–1, ALARM where as many come as often as allowed; 0 in cycles that bring no reading."""
+    """[containers], 0–1, ALARM where as many that were never seen come as often as allowed; 0 without a new reading."""
     strength: Numbers
-    """[containers], the score of the newest reading."""
+    """[containers], the same of all pairs of the newest reading that are not learned, for the reasons."""
     rows: Integers
     """[pairs], the container's row."""
     codes: Integers
@@ -113,17 +114,24 @@ class PairProfiles:
         return NewPairs(last.lives, np.zeros_like(last.score), last.strength, last.rows, last.codes, last.counts)
 
     def _compare(self, window: Window, pairs: Pairs, rows: Integers) -> NewPairs:
-        judged = (self._seconds[rows] >= self._learn) & settled(window, self._learn)
+        judged = ((self._seconds[rows] >= self._learn) & settled(window, self._learn))[pairs.rows]
         place, listed = self._find(rows[pairs.rows] * _WORKLOAD + pairs.codes)
         known = listed.copy()
         known[listed] = self._known[place[listed]]
-        new = judged[pairs.rows] & ~known
-        together = np.bincount(pairs.rows[new], minlength=len(rows))
-        readings = np.maximum(self._seconds[rows] / pairs.seconds, 1)
+        first, new = judged & ~listed, judged & ~known
+        score, strength = (
+            self._sure(rows, np.bincount(pairs.rows[which], minlength=len(rows)), pairs.seconds)
+            for which in (first, new)
+        )
+        return NewPairs(window.lives, score, strength, pairs.rows[new], pairs.codes[new], pairs.counts[new])
+
+    def _sure(self, rows: Integers, together: Integers, seconds: float) -> Numbers:
+        """Return [containers], 0–1, ALARM where so many new pairs come ``together`` as often as is allowed."""
+        readings = np.maximum(self._seconds[rows] / seconds, 1)
         expected = (3 * self._news[rows] + DOUBT) / readings / np.maximum(together, 1)
-        ratio = self._allowed * pairs.seconds / MONTH / expected
-        score = np.where(together > 0, ratio / (ratio + (1 - ALARM) / ALARM), 0.0)
-        return NewPairs(window.lives, score, score, pairs.rows[new], pairs.codes[new], pairs.counts[new])
+        ratio = self._allowed * seconds / MONTH / expected
+        sure: Numbers = np.where(together > 0, ratio / (ratio + (1 - ALARM) / ALARM), 0.0)
+        return sure
 
     def _take(self, pairs: Pairs, rows: Integers, taught: Bools) -> None:
         """Learn from the reading of the containers that are ``taught`` by."""

@@ -108,6 +108,14 @@ def test_a_reading_counts_once_and_is_remembered_for_the_reasons(watch: Watch) -
     assert later.named(0, NAMES) == told.named(0, NAMES)
 
 
+def test_the_same_new_pairs_are_evidence_once_but_stay_named(watch: Watch) -> None:
+    watch.learn(8)
+    assert watch.read([*USUAL, *ODD]).score[0] > 0.8
+    again = watch.read([*USUAL, *ODD])
+    assert again.score[0] == 0
+    assert len(again.named(0, NAMES)) == len(ODD)
+
+
 def test_what_lasts_for_the_learning_time_is_taken_up_and_what_is_shorter_is_not(watch: Watch) -> None:
     watch.learn(8)
     assert len(watch.learn(0.4, [*USUAL, *ODD]).codes) == len(ODD)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from exporter.assess.habits import MOST_PAIRS, Habit, Habits
 from exporter.assess.portrait import Fitted, Portrait, fit, refit
 from exporter.assess.repertoire import FEW_PAIRS, Made, Repertoire, gather
 
@@ -122,3 +123,29 @@ def test_where_most_steps_have_no_pairs_they_are_not_judged() -> None:
     fitted = fit(programs(1, 800), bits)
     assert not fitted.units.any()
     np.testing.assert_array_equal(surprisal(fitted, 5, pairs(5, 50)), surprisal(fitted, 5, none(50).bits))
+
+
+def test_pairs_of_varied_workloads_are_saved_and_those_of_others_are_let_go() -> None:
+    steady = np.log1p(np.random.default_rng(2).poisson(np.linspace(1, 50, CALLS), (400, CALLS))).astype(np.float32)
+    habits, made = Habits(), [np.flatnonzero(row) for row in np.unpackbits(pairs(1, 400), axis=1)]
+    habits.learn(0, programs(1, 400).astype(np.float32), made)
+    habits.learn(1, steady, made)
+    habits.draw({0, 1})
+    saved = {name: array.copy() for name, array in habits.export().items()}
+    assert (saved["pair_counts"] > 0).tolist() == [[True, True], [False, False]]
+    again = Habits()
+    again.restore(saved, 2, CALLS)
+    fresh, later = (
+        programs(4, 50).astype(np.float32),
+        [np.flatnonzero(row) for row in np.unpackbits(pairs(4, 50), axis=1)],
+    )
+    for row in (0, 1):
+        np.testing.assert_allclose(again.surprisal(row, fresh, later), habits.surprisal(row, fresh, later))
+
+
+def test_a_workload_with_ever_new_pairs_tells_only_so_many_apart() -> None:
+    habit = Habit()
+    for number in range(40):
+        habit.learn(np.ones(3), np.arange(250 * number, 250 * (number + 1)), 64, MOST_PAIRS)
+    assert len(habit.places) == MOST_PAIRS
+    assert habit.bits.nbytes <= 2 * 64 * MOST_PAIRS // 8

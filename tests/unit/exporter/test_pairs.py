@@ -3,11 +3,15 @@ import time
 import numpy as np
 import pytest
 
+from exporter.config import Config
 from exporter.history.identity import identify
 from exporter.history.pairs import CALLS, MOST_OF_ONE, PairIntake
 from exporter.history.registry import Registry
+from exporter.history.store import History
 from exporter.history.windows import Pairs
 from exporter.sources.exposition import Family
+from exporter.sources.families import PAIRS, SYSCALLS
+from exporter.sources.replay import Row, steps
 
 START = 1_800_000_000.0
 COLUMNS = {"read": 0, "write": 1, "openat": 2}
@@ -107,3 +111,24 @@ def test_of_ten_thousand_pairs_the_most_frequent_are_looked_at_and_soon() -> Non
     assert time.process_time() - began < 0.5
     assert len(pairs.codes) == MOST_OF_ONE
     assert pairs.counts.min() == 10_000 - MOST_OF_ONE
+
+
+def test_pairs_of_a_recording_reach_the_scores() -> None:
+    rows = [
+        Row(second, who, metric, label, value)
+        for second in range(4)
+        for who in ("web", "db")
+        for metric, label, value in (
+            (SYSCALLS, "read", 100.0 * second),
+            (SYSCALLS, "write", 50.0 * second),
+            (PAIRS, "read,write", 32.0 * second * (who == "web")),
+            (PAIRS, "write,write", 16.0),
+        )
+    ]
+    history = History(Config(interval=1.0))
+    for now, samples in steps(rows, 1.0):
+        window = history.window(history.update(samples, samples, now))
+    web = [who.container for who in history.registry.identities[1:]].index("web")
+    columns = [window.syscall_names.index(name) for name in ("read", "write")]
+    assert _made(window.pairs) == {(web, *columns): 32.0}
+    assert window.pairs.seconds == 1
