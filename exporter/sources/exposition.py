@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import chain
 from typing import Final
 
@@ -61,20 +62,20 @@ def parse_chunks(chunks: Iterable[bytes], wanted: frozenset[str]) -> Samples:
     for name, block in _blocks(chain((first,), coming)):
         announced = True
         if name in wanted:
-            samples[name] = _family(name, bytes(block))
+            samples[name] = _family(name, block)
     if not announced:
         raise ExpositionError(f"no metric family in what begins {first[:40]!r}")
     return samples
 
 
-def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytearray]]:
+def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
     """Yield each family's name, and its text from the TYPE line on to the next one."""
     held, searched, begun = bytearray(b"\n"), 0, False
     for chunk in chunks:
         held += chunk
         while (found := held.find(_MARK, searched)) >= 0:
             if begun:
-                yield from _block(held[: found + 1])
+                yield from _block(_begin_of(held, found + 1))
             del held[:found]
             searched, begun = 1, True
         searched = max(len(held) - len(_MARK) + 1, searched if begun else 0)  # a mark may be cut in two
@@ -82,10 +83,15 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytearray]]:
             del held[:searched]
             searched = 0
     if begun:
-        yield from _block(held)
+        yield from _block(bytes(held))
 
 
-def _block(text: bytearray) -> Iterator[tuple[str, bytearray]]:
+def _begin_of(held: bytearray, length: int) -> bytes:
+    with memoryview(held) as view:  # a slice of the array would be a second copy, and blocks may be of megabytes
+        return bytes(view[:length])
+
+
+def _block(text: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield the family that ``text`` announces, if its TYPE line is whole."""
     if text.find(b"\n", 1) >= 0:
         yield text[len(_MARK) : text.find(b"\n", 1)].split(b" ", 1)[0].decode("utf-8", "replace"), text
@@ -98,8 +104,8 @@ def _family(name: str, block: bytes) -> Family:
     prefix = name.encode()
     cut = len(prefix)
     try:
-        for line in block.split(b"\n"):
-            if not line.startswith(prefix) or line[cut : cut + 1] not in b"{ \t":
+        for line in BytesIO(block):
+            if not line.startswith(prefix) or line[cut : cut + 1] not in b"{ \t\n":
                 continue
             close = line.rfind(b"}") + 1 or cut
             fields = line[close:].split()
@@ -107,7 +113,7 @@ def _family(name: str, block: bytes) -> Family:
             values.append(float(fields[0]))
             timestamps.append(int(fields[1]) / 1000 if len(fields) > 1 else math.nan)
     except (ValueError, IndexError, OverflowError) as error:
-        raise ExpositionError(f"{name}: cannot read the line {line[:120]!r}") from error
+        raise ExpositionError(f"{name}: cannot read the line {line[:120].rstrip()!r}") from error
     return Family(keys, np.array(values), np.array(timestamps))
 
 
