@@ -102,7 +102,8 @@ class PairProfiles:
         """Compare the newest reading, then learn from it."""
         rows, fresh = self._slots.place(window.workloads)
         make_room(self, ("_seconds", "_news"), int(rows.max(initial=-1)) + 1, fresh)
-        self._keep(~np.isin(self._keys // _WORKLOAD, fresh))
+        if fresh.size:
+            self._keep(~np.isin(self._keys // _WORKLOAD, fresh))
         if window.pairs.seconds:
             pairs = _telling(window, conduct)
             self._last = self._compare(window, pairs, rows)
