@@ -76,7 +76,8 @@ class Repertoire:
         """
         if not self.units.any():
             return self.apart(logs, stray)
-        return (self.views(logs, stray, made) / self.units).mean(axis=1)
+        together: Numbers = (self.views(logs, stray, made) / self.units).mean(axis=1)
+        return together
 
     def views(self, logs: Numbers, stray: Numbers, made: Made) -> Numbers:
         """Return [steps, VIEWS], what each view makes of the steps."""
