@@ -141,7 +141,7 @@ def _unlike(findings: Findings, row: int) -> str:
     if named:
         many = f"{len(named)} pairs of calls" if len(named) > 1 else "a pair of calls"
         worst = ", ".join(f"{first} then {second}" for first, second in named[:MOST_NAMES])
-        told.append(f"{many} never seen in its profile ({worst})")
+        told.append(f"{many} never seen in {duration(findings.pairs.watched[row])} of its profile ({worst})")
     if findings.pairs.score[row] >= score and named:
         del told[0]
     return "; ".join(told)

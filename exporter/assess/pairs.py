@@ -6,7 +6,7 @@ or more of them (Markov's inequality), however they are distributed. That bound 
 pairs are evidence once, so alone they alarm only where more and more of them come.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
 import numpy as np
@@ -42,6 +42,8 @@ class NewPairs:
     """[containers], 0–1, ALARM where as many that were never seen come as often as allowed; 0 without a new reading."""
     strength: Numbers
     """[containers], the same of all pairs of the newest reading that are not learned, for the reasons."""
+    watched: Numbers
+    """[containers], seconds of the profile."""
     rows: Integers
     """[pairs], the container's row."""
     codes: Integers
@@ -53,7 +55,7 @@ class NewPairs:
     def none(cls, lives: Integers) -> Self:
         """Return that nothing is new."""
         zero, nobody = np.zeros(len(lives)), np.zeros(0, np.int64)
-        return cls(lives, zero, zero, nobody, nobody, np.zeros(0))
+        return cls(lives, zero, zero, zero, nobody, nobody, np.zeros(0))
 
     def named(self, row: int, names: tuple[str, ...]) -> list[tuple[str, str]]:
         """Return the calls of each of a container's new pairs, the most frequent first."""
@@ -111,8 +113,7 @@ class PairProfiles:
             return self._last
         if not np.array_equal(window.lives, self._last.lives):
             self._last = NewPairs.none(window.lives)
-        last = self._last
-        return NewPairs(last.lives, np.zeros_like(last.score), last.strength, last.rows, last.codes, last.counts)
+        return replace(self._last, score=np.zeros(len(window.lives)))
 
     def _compare(self, window: Window, pairs: Pairs, rows: Integers) -> NewPairs:
         judged = ((self._seconds[rows] >= self._learn) & settled(window, self._learn))[pairs.rows]
@@ -124,7 +125,8 @@ class PairProfiles:
             self._sure(rows, np.bincount(pairs.rows[which], minlength=len(rows)), pairs.seconds)
             for which in (first, new)
         )
-        return NewPairs(window.lives, score, strength, pairs.rows[new], pairs.codes[new], pairs.counts[new])
+        named = pairs.rows[new], pairs.codes[new], pairs.counts[new]
+        return NewPairs(window.lives, score, strength, self._seconds[rows], *named)
 
     def _sure(self, rows: Integers, together: Integers, seconds: float) -> Numbers:
         """Return [containers], 0–1, ALARM where so many new pairs come ``together`` as often as is allowed."""

@@ -52,6 +52,7 @@ class Snapshot:
     connections: LabelledRates
     """[containers, protocols]"""
     pairs: Pairs
+    """Rows are those of the containers."""
     node_cpu: float
     """Cores of the node; NaN where unknown."""
     node_memory: float

@@ -85,3 +85,4 @@ class Window:
     node_cpu: Floats
     """[time], cores in use on the whole node, containers and all else; NaN where unknown."""
     pairs: Pairs = NO_PAIRS
+    """Which calls were made after which."""

@@ -80,11 +80,14 @@ def steps(rows: Iterable[Row], step: float) -> Iterator[tuple[float, Samples]]:
 def _key(row: Row) -> bytes:
     """Write the labels as cAdvisor would; the id is made from the name, since recordings have none."""
     digest = hashlib.sha256(row.container.encode()).hexdigest()
-    label = f',{_LABEL_NAMES.get(row.metric, "device")}="{escape(row.label)}"' if row.label else ""
+    return f'{{id="/docker/{digest}",name="{escape(row.container)}"{_label(row)}}}'.encode()
+
+
+def _label(row: Row) -> str:
     if row.metric == PAIRS:
         first, _, second = row.label.partition(",")
-        label = f',from="{escape(first)}",to="{escape(second)}"'
-    return f'{{id="/docker/{digest}",name="{escape(row.container)}"{label}}}'.encode()
+        return f',from="{escape(first)}",to="{escape(second)}"'
+    return f',{_LABEL_NAMES.get(row.metric, "device")}="{escape(row.label)}"' if row.label else ""
 
 
 def _samples(served: dict[str, dict[bytes, tuple[float, float]]]) -> Samples:

@@ -165,6 +165,6 @@ def test_an_alarm_names_the_pairs_and_since_when(watch: Watch) -> None:
     assert quiet.reasons == ((),)
     scores = _scores(watch, assessor, [*USUAL, *ODD])
     assert scores.anomaly[0] > 0.8
-    assert scores.reasons[0][0].startswith("20 pairs of calls never seen in its profile (call_2 then call_0, ")
+    assert scores.reasons[0][0].startswith("20 pairs of calls never seen in 2.2 h of its profile (call_2 then call_0, ")
     assert ", since " in scores.reasons[0][0]
     assert [cause.name for cause in scores.causes[0]] == [f"pair: call_{n + 2}, call_{n}" for n in range(3)]
