@@ -92,7 +92,7 @@ class Gatherer:
             syscalls=calls,
             followed=self._followed.update(calls.held),
             connections=connections,
-            pairs=self._pairs.update(probe.get(PAIRS, NO_SAMPLES), self.calls.columns, registry, now),
+            pairs=self._pairs.update(probe.get(PAIRS, NO_SAMPLES).text, self.calls.columns, registry, now),
             node_cpu=self._node[0],
             node_memory=self._node[1],
         )

@@ -1,6 +1,8 @@
 """Pairs of calls: which call the threads of a container made after which, between two readings of them."""
 
+from array import array
 from collections.abc import Mapping
+from io import BytesIO
 from typing import Final
 
 import numpy as np
@@ -9,7 +11,7 @@ from exporter.history.counters import Doubles
 from exporter.history.identity import identify
 from exporter.history.registry import Registry
 from exporter.history.windows import Integers, Pairs
-from exporter.sources.exposition import ExpositionError, Family, parse_labels
+from exporter.sources.exposition import ExpositionError, parse_labels
 
 MOST_OF_ONE: Final = 256
 """Pairs looked at of one container, the most frequent: twice what the probe tells apart."""
@@ -18,7 +20,7 @@ CALLS: Final = 1 << 16
 _STALE: Final = 600.0
 """Seconds after which what a reading told says nothing of now."""
 _LIFE: Final = 1 << 32
-_FROM, _TO, _END = b',from="', b'",to="', b'"}'
+_FROM, _TO, _END = b',from="', b'",to="', b'"} '
 OTHER: Final = "other"
 
 
@@ -35,13 +37,17 @@ class PairIntake:
         self._values: Doubles = np.zeros(0)
         self._made: tuple[Integers, Doubles] = self._keys, self._values
 
-    def update(self, family: Family, columns: Mapping[str, int], registry: Registry, now: float) -> Pairs:
-        """Return what was made until the newest reading; ``columns`` has the calls that are told apart."""
-        stamps = family.timestamps
-        at = now if np.isnan(stamps).all() else float(np.nanmax(stamps))
+    def update(self, text: bytes, columns: Mapping[str, int], registry: Registry, now: float) -> Pairs:
+        """Return what was made until the newest reading, of which ``text`` tells; nothing where this cycle has none.
+
+        ``columns`` has the calls that are told apart.
+        """
         seconds = 0.0
-        if family.keys and at != self._at:
-            seconds = self._take(*_decode(family, columns, registry), at)
+        if text:
+            keys, values, stamp = _decode(text, columns, registry)
+            at = now if stamp is None else stamp
+            if len(keys) and at != self._at:
+                seconds = self._take(keys, values, at)
         elif self._at is not None and abs(now - self._at) > _STALE:
             self._made = self._keys[:0], self._values[:0]
         rows = _rows(self._made[0] // _LIFE, registry)
@@ -63,28 +69,35 @@ class PairIntake:
         return seconds
 
 
-def _decode(family: Family, columns: Mapping[str, int], registry: Registry) -> tuple[Integers, Doubles]:
-    """Return life and pair of each counter, sorted, and its value; label blocks are as cpp-probe writes them."""
+def _decode(text: bytes, columns: Mapping[str, int], registry: Registry) -> tuple[Integers, Doubles, float | None]:
+    """Return life and pair of each counter, sorted, its value, and the newest time; lines are as cpp-probe writes them.
+
+    A line at a time, so that no list of them is ever held.
+    """
     owners: dict[bytes, int] = {}
     pairs: dict[bytes, int] = {}
-    keys = np.empty(len(family.keys), np.int64)
+    keys, values, newest = array("q"), array("d"), b""
     lives = registry.lives
-    for index, key in enumerate(family.keys):
-        owner, _, pair = key.partition(_FROM)
+    for line in BytesIO(text):
+        owner, _, rest = line.partition(_FROM)
+        pair, _, sample = rest.partition(_END)
         if owner not in owners:
             owners[owner] = _life(owner, lives, registry)
         if pair not in pairs:
             pairs[pair] = _code(pair, columns)
         life, code = owners[owner], pairs[pair]
-        keys[index] = -1 if life < 0 or code < 0 else life * _LIFE + code
-    known = keys >= 0
-    keys, first = np.unique(keys[known], return_index=True)
-    return keys, family.values[known][first]
+        value, _, stamp = sample.partition(b" ")
+        if life >= 0 and code >= 0 and value.strip().isdigit():
+            keys.append(life * _LIFE + code)
+            values.append(float(value))
+            newest = max(newest, stamp.strip())
+    distinct, first = np.unique(np.array(keys, np.int64), return_index=True)
+    return distinct, np.array(values, np.float64)[first], int(newest) / 1000 if newest.isdigit() else None
 
 
 def _life(owner: bytes, lives: Integers, registry: Registry) -> int:
     try:
-        identity = identify(parse_labels(owner + b"}"))
+        identity = identify(parse_labels(owner[owner.find(b"{") :] + b"}"))
     except ExpositionError:
         return -1
     row = None if identity is None else registry.row(identity.key)
@@ -92,7 +105,7 @@ def _life(owner: bytes, lives: Integers, registry: Registry) -> int:
 
 
 def _code(pair: bytes, columns: Mapping[str, int]) -> int:
-    first, _, second = pair.removesuffix(_END).partition(_TO)
+    first, _, second = pair.partition(_TO)
     names = first.decode("utf-8", "replace"), second.decode("utf-8", "replace")
     if OTHER in names or not all(columns.get(name, CALLS) < CALLS for name in names):
         return -1

@@ -36,6 +36,8 @@ class Family:
     """[samples]"""
     timestamps: NDArray[np.float64]
     """[samples], epoch seconds; NaN where the text gives none."""
+    text: bytes = b""
+    """The family as it was served, where it is taken whole; the columns are empty then."""
 
 
 Samples = dict[str, Family]
@@ -49,9 +51,10 @@ def parse(text: bytes, wanted: frozenset[str]) -> Samples:
     return parse_chunks((text,), wanted)
 
 
-def parse_chunks(chunks: Iterable[bytes], wanted: frozenset[str]) -> Samples:
+def parse_chunks(chunks: Iterable[bytes], wanted: frozenset[str], whole: frozenset[str] = frozenset()) -> Samples:
     """Return the wanted families of a text that comes in pieces, of which no more than one family is held at a time.
 
+    Those in ``whole`` are not taken apart: tens of thousands of keys would scatter over the memory for a moment.
     Values that are not finite are kept as they are. Raise ExpositionError where a wanted line is malformed, and for
     text without a single TYPE line, so that an error page or an empty answer is not taken for an idle node.
     """
@@ -63,6 +66,8 @@ def parse_chunks(chunks: Iterable[bytes], wanted: frozenset[str]) -> Samples:
         announced = True
         if name in wanted:
             samples[name] = _family(name, block)
+        elif name in whole:
+            samples[name] = Family([], np.empty(0), np.empty(0), block)
     if not announced:
         raise ExpositionError(f"no metric family in what begins {first[:40]!r}")
     return samples

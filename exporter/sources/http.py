@@ -58,10 +58,10 @@ class HttpSource:
     def read(self) -> Reading:
         """Return what the source serves now; never raises."""
         started = self._clock()
-        wanted = self._wanted if self._reads % SELDOM else self._wanted | self._seldom
+        seldom: frozenset[str] = frozenset() if self._reads % SELDOM else self._seldom
         self._reads += 1
         try:
-            samples = parse_chunks(self._fetch(started + self._config.timeout), wanted)
+            samples = parse_chunks(self._fetch(started + self._config.timeout), self._wanted, seldom)
         except (SourceError, ExpositionError) as error:
             self.errors += 1
             self._note(up=False, reason=str(error))

@@ -94,5 +94,9 @@ def _samples(served: dict[str, dict[bytes, tuple[float, float]]]) -> Samples:
     samples = {}
     for metric, series in served.items():
         values, stamps = np.array(list(series.values())).T
-        samples[metric] = Family(list(series), values, stamps)
+        samples[metric] = Family(list(series), values, stamps, _text(series) if metric == PAIRS else b"")
     return samples
+
+
+def _text(series: dict[bytes, tuple[float, float]]) -> bytes:
+    return b"".join(PAIRS.encode() + b"%s %d %d\n" % (key, value, 1000 * at) for key, (value, at) in series.items())

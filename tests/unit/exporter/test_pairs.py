@@ -1,6 +1,5 @@
 import time
 
-import numpy as np
 import pytest
 
 from exporter.config import Config
@@ -9,7 +8,6 @@ from exporter.history.pairs import CALLS, MOST_OF_ONE, PairIntake
 from exporter.history.registry import Registry
 from exporter.history.store import History
 from exporter.history.windows import Pairs
-from exporter.sources.exposition import Family
 from exporter.sources.families import PAIRS, SYSCALLS
 from exporter.sources.replay import Row, steps
 
@@ -17,6 +15,14 @@ START = 1_800_000_000.0
 COLUMNS = {"read": 0, "write": 1, "openat": 2}
 WEB, DB = "a" * 64, "b" * 64
 Counts = dict[tuple[str, str, str], float]
+
+
+def _text(counts: Counts, at: float) -> bytes:
+    lines = ["# TYPE container_syscall_pairs_total counter"] if counts else []
+    for (who, one, two), count in counts.items():
+        labels = f'id="/docker/{who}",from="{one}",to="{two}"'
+        lines.append(f"container_syscall_pairs_total{{{labels}}} {count:.0f} {at * 1000:.0f}")
+    return "\n".join(lines).encode()
 
 
 class Node:
@@ -31,9 +37,7 @@ class Node:
             self.registry.admit(identity, START)
 
     def read(self, counts: Counts, at: float) -> Pairs:
-        keys = [f'{{id="/docker/{who}",from="{one}",to="{two}"}}'.encode() for who, one, two in counts]
-        family = Family(keys, np.array(list(counts.values()), float), np.full(len(keys), START + at))
-        return self.intake.update(family, COLUMNS, self.registry, START + at)
+        return self.intake.update(_text(counts, START + at), COLUMNS, self.registry, START + at)
 
 
 def _made(pairs: Pairs) -> dict[tuple[int, int, int], float]:
@@ -102,12 +106,11 @@ def test_a_clock_set_back_begins_anew(node: Node) -> None:
 def test_of_ten_thousand_pairs_the_most_frequent_are_looked_at_and_soon() -> None:
     node, names = Node(WEB), [f"call_{number}" for number in range(100)]
     columns = {name: column for column, name in enumerate(names)}
-    keys = [f'{{id="/docker/{WEB}",from="{one}",to="{two}"}}'.encode() for one in names for two in names]
+    made = [(WEB, one, two) for one in names for two in names]
+    texts = [_text({pair: n * (1 + r) for n, pair in enumerate(made)}, START + 60 * r) for r in range(2)]
     began = time.process_time()
-    for reading in range(2):
-        values = np.arange(10_000.0) * (1 + reading)
-        family = Family(keys, values, np.full(10_000, START + 60 * reading))
-        pairs = node.intake.update(family, columns, node.registry, START)
+    for text in texts:
+        pairs = node.intake.update(text, columns, node.registry, START)
     assert time.process_time() - began < 0.5
     assert len(pairs.codes) == MOST_OF_ONE
     assert pairs.counts.min() == 10_000 - MOST_OF_ONE
