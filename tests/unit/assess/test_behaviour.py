@@ -123,3 +123,13 @@ def test_scores_that_are_all_alike_make_anything_higher_improbable() -> None:
     tail = fit_tail(np.full(100, 3.0))
     assert tail.surprisal(np.array([3.0]))[0] == 0
     assert tail.surprisal(np.array([4.0]))[0] > 100
+
+
+def test_a_service_that_works_like_a_clock_does_not_depart(make_window: MakeWindow) -> None:
+    behaviour, noise, departures = Behaviour(1800.0, 90.0), np.random.default_rng(1), []
+    for number in range(300):
+        took = STEP * (1 + 1e-4 * noise.standard_normal())
+        calls = {name: [rate * STEP / took] for name, rate in USUAL.items()}
+        window = make_window(step=STEP, end=1.8e9 + STEP * number, calls=calls)
+        departures.append(behaviour.observe(window, STEP, np.ones(len(calls), np.bool_)).departure[0])
+    assert np.mean(np.array(departures[125:]) > 0.8) < 0.05
