@@ -16,7 +16,7 @@ from exporter.history.identity import Identity
 from exporter.history.store import History
 from exporter.profile import build_profile
 from exporter.publish.web import Views
-from exporter.sources.families import CADVISOR_WANTED, PROBE_UP, PROBE_WANTED
+from exporter.sources.families import CADVISOR_WANTED, PROBE_SELDOM, PROBE_UP, PROBE_WANTED
 from exporter.sources.http import HttpSource, Reading, newest
 from exporter.sources.prometheus import HistoryUnavailableError
 from exporter.state import SourceState
@@ -40,7 +40,9 @@ class Exporter:
         self._backfill_until: float | None = None
         self._sources = [HttpSource("cadvisor", config.sources.cadvisor, CADVISOR_WANTED)]
         if config.sources.probe is not None:
-            self._sources.append(HttpSource("probe", config.sources.probe, PROBE_WANTED, PROBE_UP))
+            self._sources.append(
+                HttpSource("probe", config.sources.probe, PROBE_WANTED, health=PROBE_UP, seldom=PROBE_SELDOM)
+            )
         self._newest = {source.name: float("nan") for source in self._sources}
         self._readers = ThreadPoolExecutor(len(self._sources), thread_name_prefix="read")
 

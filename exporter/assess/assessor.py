@@ -12,6 +12,7 @@ from exporter.assess.behaviour import Behaviour
 from exporter.assess.causes import causes
 from exporter.assess.explain import NEAR, Findings, reasons
 from exporter.assess.leaks import Leaks
+from exporter.assess.pairs import PairProfiles
 from exporter.assess.robust import Numbers
 from exporter.assess.scores import Scores
 from exporter.assess.security import Security
@@ -35,7 +36,9 @@ class Assessor:
         """Score windows that come each ``interval`` seconds."""
         self._config = config
         alarms = config.alarms_per_container_month
-        self._behaviour = Behaviour(config.learn, evidence_rate(alarms.anomaly, interval))
+        evidence = evidence_rate(alarms.anomaly, interval)
+        self._behaviour = Behaviour(config.learn, evidence)
+        self._pairs = PairProfiles(config.learn, evidence)
         self._security = Security(config.learn, alarms.security_risk, config.hold)
         self._anomalies = Anomalies(config.learn, alarms.anomaly)
         self._since = Since()
@@ -51,9 +54,10 @@ class Assessor:
         for name, part in self._parts().items():
             part.restore(within(name, arrays))
 
-    def _parts(self) -> dict[str, Behaviour | Security | Anomalies | Since | Leaks]:
+    def _parts(self) -> dict[str, Behaviour | PairProfiles | Security | Anomalies | Since | Leaks]:
         return {
             "behaviour": self._behaviour,
+            "pairs": self._pairs,
             "security": self._security,
             "anomalies": self._anomalies,
             "since": self._since,
@@ -66,7 +70,8 @@ class Assessor:
         conduct = self._behaviour.observe(window, elapsed, self._security.ordinary(window.syscall_names))
         risk = self._security.assess(window, conduct, elapsed)
         anomaly = self._anomalies.assess(window, conduct.departure)
-        anomaly = replace(anomaly, score=np.maximum(anomaly.score, conduct.departure))
+        pairs = self._pairs.observe(window, conduct)
+        anomaly = replace(anomaly, score=np.maximum(np.maximum(anomaly.score, conduct.departure), pairs.score))
         high = anomaly.score >= NEAR * self._config.thresholds.anomaly
         findings = Findings(
             burst=burst.find(window),
@@ -77,6 +82,7 @@ class Assessor:
             anomaly_since=self._since.observe(window.lives, high, window.end),
             departure=conduct.departure,
             calls_off=conduct.off,
+            pairs=pairs,
             risk=risk,
             syscall_names=window.syscall_names,
             protocol_names=window.protocol_names,

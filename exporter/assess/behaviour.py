@@ -26,6 +26,9 @@ WORTH_TELLING = 0.5
 CALM = 20
 """Steps without an alarm before a container teaches again: an intruder's next steps may look ordinary."""
 
+_Made = tuple[Numbers, list[Integers]]
+"""[containers, calls], logarithms of 1 + count, and [containers], pairs."""
+
 LASTING = 16
 """Learning times without rest from alarms after which a container teaches again: that change has come to stay."""
 
@@ -46,6 +49,10 @@ class Conduct:
     """[containers], new calls a step to be expected by how they came while learned."""
     watched: Numbers
     """[containers], steps in which the workload was watched."""
+    familiar: Bools
+    """[containers, calls], in the profile."""
+    taught: Bools
+    """[containers], whose doings the profile takes up."""
 
 
 @dataclass
@@ -114,20 +121,23 @@ class Behaviour:
         active = np.where(watched[:, None], window.syscalls > 0, False)
         finished = self._table.seconds[rows] >= self._learn
         unknown = active & ~self._table.known[rows] & finished[:, None] & ~_explained(active, window.syscall_names)
-        logs = np.log1p(np.nan_to_num(window.syscalls) * window.step)
-        departure, off = self._compare(rows, watched & finished, logs, window.step)
+        # As the sample keeps them: what regular programs differ by is less than what rounding makes.
+        logs = np.log1p(np.nan_to_num(window.syscalls) * window.step).astype(np.float16).astype(np.float32)
+        pairs = _pairs(window)
+        departure, off = self._compare(rows, watched & finished, (logs, pairs), window.step)
         steps = self._table.seconds[rows] / window.step
-        conduct = Conduct(finished, unknown, departure, off, 3 * self._table.news[rows] / np.maximum(steps, 1), steps)
+        news = 3 * self._table.news[rows] / np.maximum(steps, 1)
         self._learn_calls(rows, watched, active, elapsed, ordinary, window)
-        if elapsed > 0:
-            self._learn_habits(rows, self._teaching(window, departure, elapsed) & watched, logs)
-        return conduct
+        taught = self._teaching(window, departure, elapsed) & watched if elapsed > 0 else np.zeros_like(watched)
+        self._learn_habits(rows, taught, (logs, pairs))
+        return Conduct(finished, unknown, departure, off, news, steps, self._table.known[rows], taught)
 
-    def _compare(self, rows: Integers, judged: Bools, logs: Numbers, step: float) -> tuple[Numbers, Numbers]:
+    def _compare(self, rows: Integers, judged: Bools, made: _Made, step: float) -> tuple[Numbers, Numbers]:
+        logs, pairs = made
         departure, off = np.zeros(len(rows)), np.zeros(logs.shape, np.float32)
         allowed = -np.log(min(self._monthly * step / MONTH, 0.5))
         for row, order in _runs(rows, judged):
-            found = self._habits.surprisal(row, logs[order])
+            found = self._habits.surprisal(row, logs[order], [pairs[each] for each in order])
             if found is not None:
                 part = (found / allowed) ** STEEP
                 departure[order] = part / (part + (1 - ALARM) / ALARM)
@@ -169,9 +179,10 @@ class Behaviour:
         table.news[for_workload] = table.news[for_workload] * aged + new
         table.known[for_workload] |= taken
 
-    def _learn_habits(self, rows: Integers, taught: Bools, logs: Numbers) -> None:
+    def _learn_habits(self, rows: Integers, taught: Bools, made: _Made) -> None:
+        logs, pairs = made
         for row, order in _runs(rows, taught):
-            self._habits.learn(row, logs[order])
+            self._habits.learn(row, logs[order], [pairs[each] for each in order])
         self._habits.draw(set(rows[self._table.seconds[rows] >= self._learn].tolist()))
 
 
@@ -179,6 +190,13 @@ def _watched(window: Window) -> Bools:
     with np.errstate(invalid="ignore"):
         starting = window.end - window.started < START_UP + window.step
     return np.isfinite(window.syscalls).any(axis=1) & ~starting
+
+
+def _pairs(window: Window) -> list[Integers]:
+    """Return the pairs that each container made."""
+    order = np.argsort(window.pairs.rows, kind="stable")
+    ends = np.cumsum(np.bincount(window.pairs.rows, minlength=len(window.lives)))
+    return np.split(window.pairs.codes[order], ends[:-1]) if len(ends) else []
 
 
 def _explained(active: Bools, names: tuple[str, ...]) -> Bools:

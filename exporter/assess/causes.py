@@ -40,6 +40,8 @@ def _of_risk(findings: Findings, row: int) -> Iterator[tuple[str, float]]:
 
 
 def _of_anomaly(findings: Findings, row: int) -> Iterator[tuple[str, float]]:
+    for first, second in findings.pairs.named(row, findings.syscall_names)[:MOST]:
+        yield f"pair: {first}, {second}", float(findings.pairs.strength[row])
     off = np.abs(findings.calls_off[row])
     yield from zip(findings.syscall_names, (off / (off + CLEARLY)).tolist(), strict=True)
     if findings.departure[row] < findings.anomaly.score[row]:

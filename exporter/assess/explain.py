@@ -10,6 +10,7 @@ from exporter.assess.burst import Burst
 from exporter.assess.flood import Flood
 from exporter.assess.interference import Interference
 from exporter.assess.leak import Leak
+from exporter.assess.pairs import NewPairs
 from exporter.assess.robust import Numbers
 from exporter.assess.scores import INTERFERENCE
 from exporter.assess.security import Risk
@@ -52,6 +53,8 @@ class Findings:
     """[containers], how improbable the counts of calls are, 0–1."""
     calls_off: Numbers
     """[containers, calls], deviations from what is usual, signed."""
+    pairs: NewPairs
+    """Pairs of calls that their profiles have not."""
     risk: Risk
     syscall_names: tuple[str, ...]
     protocol_names: tuple[str, ...]
@@ -73,9 +76,8 @@ def reasons(findings: Findings, thresholds: ThresholdsConfig) -> tuple[tuple[str
     for row in _high(findings.burst.score, thresholds.cpu_burst):
         found[row].append((findings.burst.score[row], _burst(findings.burst, row)))
     for row in _high(findings.anomaly.score, thresholds.anomaly):
-        by_calls = findings.departure[row] >= findings.anomaly.score[row]
-        told = _calls(findings, row) if by_calls else _anomaly(findings.anomaly, row)
-        found[row].append((findings.anomaly.score[row], f"{told}, since {clock(findings.anomaly_since[row])}"))
+        told = f"{_unlike(findings, row)}, since {clock(findings.anomaly_since[row])}"
+        found[row].append((findings.anomaly.score[row], told))
     return tuple(tuple(text for _, text in sorted(each, key=lambda r: -r[0])[:MOST_REASONS]) for each in found)
 
 
@@ -128,6 +130,21 @@ def _flood(flood: Flood, row: int) -> str:
 
 def _burst(burst: Burst, row: int) -> str:
     return f"bursts to {burst.peak[row]:.2f} cores from {burst.usual[row]:.2f}"
+
+
+def _unlike(findings: Findings, row: int) -> str:
+    """Tell what the anomaly rests on, and the pairs of calls that are new beside it."""
+    score = findings.anomaly.score[row]
+    by_calls = findings.departure[row] >= score
+    told = [_calls(findings, row) if by_calls else _anomaly(findings.anomaly, row)]
+    named = findings.pairs.named(row, findings.syscall_names)
+    if named:
+        many = f"{len(named)} pairs of calls" if len(named) > 1 else "a pair of calls"
+        worst = ", ".join(f"{first} then {second}" for first, second in named[:MOST_NAMES])
+        told.append(f"{many} never seen in {duration(findings.pairs.watched[row])} of its profile ({worst})")
+    if findings.pairs.score[row] >= score and named:
+        del told[0]
+    return "; ".join(told)
 
 
 def _anomaly(anomaly: Anomaly, row: int) -> str:

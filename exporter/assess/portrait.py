@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from exporter.assess.repertoire import Repertoire, gather, is_varied, strange_apart
+from exporter.assess.repertoire import VIEWS, Bits, Made, Repertoire, gather, in_units, is_varied, strange_apart
 from exporter.assess.robust import Numbers
 from exporter.assess.tail import FOLDS, Tail, fit_tail, stretches
 from exporter.history.windows import Halves
@@ -23,6 +23,8 @@ USUAL_LOAD = 0.99
 """Quantile of all calls of a step; busier steps are scaled down to it, since a higher load is no other behaviour."""
 LEAST_STEPS = 60
 """Steps without which a portrait cannot be made."""
+MOSTLY = 0.5
+"""Part of the steps that must have pairs where they are judged."""
 _Views = tuple[Numbers, Numbers, Numbers]
 
 
@@ -96,22 +98,44 @@ class Fitted:
         """Calls that the portrait knows."""
         return self.portrait.width
 
-    def surprisal(self, logs: Numbers, stray: Numbers) -> Numbers:
+    @property
+    def units(self) -> Numbers:
+        """[VIEWS], of the repertoire's views; 0 where it is none, or judges no pairs."""
+        return self.portrait.units if isinstance(self.portrait, Repertoire) else np.zeros(VIEWS)
+
+    def strangeness(self, logs: Numbers, stray: Numbers, made: Made) -> Numbers:
+        """Return [steps], in the portrait's own units."""
+        if isinstance(self.portrait, Repertoire):
+            return self.portrait.strangeness(logs, stray, made)
+        return self.portrait.strangeness(logs, stray)
+
+    def surprisal(self, logs: Numbers, stray: Numbers, made: Made) -> Numbers:
         """Return [steps], minus the logarithm of the probability of a step as strange as each."""
-        return self.tail.surprisal(self.portrait.strangeness(logs, stray))
+        return self.tail.surprisal(self.strangeness(logs, stray, made))
 
 
-def fit(steps: Halves) -> Fitted:
-    """Return the portrait of ``steps`` [at least LEAST_STEPS, calls], logarithms of 1 + count in order of time."""
+def fit(steps: Halves, bits: Bits) -> Fitted:
+    """Return the portrait of ``steps`` [at least LEAST_STEPS, calls], logarithms of 1 + count in order of time.
+
+    ``bits`` [steps, bytes] are their pairs; they are judged where most steps have some.
+    """
     alone = strange_apart(steps)
-    if is_varied(alone):
-        return Fitted(gather(steps), fit_tail(alone))
-    return Fitted(draw(steps), fit_tail(_apart(steps)))
+    if not is_varied(alone):
+        return Fitted(draw(steps), fit_tail(_apart(steps)))
+    told = bits.any(axis=1)
+    if told.mean() > MOSTLY and told.sum() >= LEAST_STEPS:
+        repertoire, apart = in_units(steps[told], bits[told])
+        return Fitted(repertoire, fit_tail(apart))
+    return Fitted(gather(steps, bits[:, :0]), fit_tail(alone))
 
 
-def refit(steps: Halves, tail: Tail) -> Fitted:
-    """Return the portrait of the same ``steps`` again, with its ``tail``."""
-    return Fitted(gather(steps) if is_varied(strange_apart(steps)) else draw(steps), tail)
+def refit(steps: Halves, bits: Bits, tail: Tail, units: Numbers) -> Fitted:
+    """Return the portrait of the same ``steps`` again, with its ``tail`` and ``units``."""
+    if units.any():
+        told = bits.any(axis=1)
+        return Fitted(replace(gather(steps[told], bits[told]), units=units), tail)
+    varied = is_varied(strange_apart(steps))
+    return Fitted(gather(steps, bits[:, :0]) if varied else draw(steps), tail)
 
 
 def draw(steps: Halves) -> Portrait:

@@ -1,5 +1,6 @@
 """System calls by name: current rates of all of them, and the few of each container that are followed by name."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,6 +70,11 @@ class Labelled:
     def names(self) -> list[str]:
         """The label's values, in the order of their columns."""
         return list(self._names)
+
+    @property
+    def columns(self) -> Mapping[str, int]:
+        """The column of each of the label's values."""
+        return self._names
 
     def expect(self, names: list[str]) -> None:
         """Give ``names`` the first columns, as they had when something was learned of them."""

@@ -9,8 +9,10 @@ from exporter.history.counters import Doubles
 from exporter.history.derive import allocation, combine
 from exporter.history.identity import Identity
 from exporter.history.intake import Intake
+from exporter.history.pairs import PairIntake
 from exporter.history.registry import Registry
 from exporter.history.snapshot import Allocation
+from exporter.history.windows import Pairs
 from exporter.sources.exposition import NO_SAMPLES, Samples
 from exporter.sources.families import (
     CADVISOR_COUNTERS,
@@ -18,6 +20,7 @@ from exporter.sources.families import (
     CONNECTIONS,
     MACHINE_CPU,
     MACHINE_MEMORY,
+    PAIRS,
     PROBE_COUNTERS,
     SYSCALLS,
 )
@@ -37,6 +40,7 @@ class Gathered:
     syscalls: LabelledRates
     followed: Followings
     connections: LabelledRates
+    pairs: Pairs
     node_cpu: float
     node_memory: float
 
@@ -50,6 +54,7 @@ class Gatherer:
         self._probe = Intake(PROBE_COUNTERS, (), patience)
         self.calls = Labelled("syscall", patience)
         self.connections = Labelled("protocol", patience)
+        self._pairs = PairIntake()
         self._followed = Followed(max_syscalls)
         self._node = (np.nan, np.nan)
         self._last = -np.inf
@@ -87,6 +92,7 @@ class Gatherer:
             syscalls=calls,
             followed=self._followed.update(calls.held),
             connections=connections,
+            pairs=self._pairs.update(probe.get(PAIRS, NO_SAMPLES).text, self.calls.columns, registry, now),
             node_cpu=self._node[0],
             node_memory=self._node[1],
         )

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from exporter.history.calls import LabelledRates
 from exporter.history.identity import Identity
-from exporter.history.windows import Integers
+from exporter.history.windows import Integers, Pairs
 
 Doubles = NDArray[np.float64]
 
@@ -51,6 +51,8 @@ class Snapshot:
     """[containers, slots], their smoothed rates."""
     connections: LabelledRates
     """[containers, protocols]"""
+    pairs: Pairs
+    """Rows are those of the containers."""
     node_cpu: float
     """Cores of the node; NaN where unknown."""
     node_memory: float

@@ -75,6 +75,7 @@ class History:
             connections=snapshot.connections.held.astype(np.float32),
             protocol_names=snapshot.connections.names,
             node_cpu=self._fine.view(len(self.registry))[0, COLUMN["cpu"]],
+            pairs=snapshot.pairs,
         )
 
     def followed(self, container: int) -> Floats:
@@ -192,6 +193,7 @@ class History:
             followed=gathered.followed.calls[1:],
             followed_level=gathered.followed.level[1:],
             connections=_containers(gathered.connections),
+            pairs=gathered.pairs,
             node_cpu=gathered.node_cpu,
             node_memory=gathered.node_memory,
             dropped=self.registry.refused,

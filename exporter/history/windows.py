@@ -1,6 +1,7 @@
 """What the rooms downstream see of the history: plain arrays, a row per live container."""
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,23 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Pairs:
+    """Calls that threads made one after the other, between the last two readings of them."""
+
+    rows: Integers
+    """[pairs], the container's row."""
+    codes: Integers
+    """[pairs], which calls, by their columns (see exporter/history/pairs.py)."""
+    counts: NDArray[np.float64]
+    """[pairs], estimated."""
+    seconds: float
+    """Between the two readings; 0 where an earlier cycle brought them."""
+
+
+NO_PAIRS: Final = Pairs(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0), 0.0)
+
+
+@dataclass(frozen=True)
 class Window:
     """The last hour at the cycle's step, newest last, for the scores."""
 
@@ -66,3 +84,5 @@ class Window:
     """[protocols], grows only at its end."""
     node_cpu: Floats
     """[time], cores in use on the whole node, containers and all else; NaN where unknown."""
+    pairs: Pairs = NO_PAIRS
+    """Which calls were made after which."""

@@ -16,7 +16,7 @@ from exporter.durations import format_duration
 from exporter.persist.arrays import Arrays, MismatchError
 from exporter.persist.file import About, DamagedError, opened, remove_unfinished, write
 
-FORMAT: Final = 6
+FORMAT: Final = 7
 """Raise it whenever the meaning of an array changes while its name, type and shape stay."""
 FILE: Final = "state.npz"
 DAMAGED: Final = "state.npz.damaged"

@@ -8,6 +8,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import chain
 from typing import Final
 
@@ -35,6 +36,8 @@ class Family:
     """[samples]"""
     timestamps: NDArray[np.float64]
     """[samples], epoch seconds; NaN where the text gives none."""
+    text: bytes = b""
+    """The family as it was served, where it is taken whole; the columns are empty then."""
 
 
 Samples = dict[str, Family]
@@ -48,9 +51,10 @@ def parse(text: bytes, wanted: frozenset[str]) -> Samples:
     return parse_chunks((text,), wanted)
 
 
-def parse_chunks(chunks: Iterable[bytes], wanted: frozenset[str]) -> Samples:
+def parse_chunks(chunks: Iterable[bytes], wanted: frozenset[str], whole: frozenset[str] = frozenset()) -> Samples:
     """Return the wanted families of a text that comes in pieces, of which no more than one family is held at a time.
 
+    Those in ``whole`` are not taken apart: tens of thousands of keys would scatter over the memory for a moment.
     Values that are not finite are kept as they are. Raise ExpositionError where a wanted line is malformed, and for
     text without a single TYPE line, so that an error page or an empty answer is not taken for an idle node.
     """
@@ -61,20 +65,22 @@ def parse_chunks(chunks: Iterable[bytes], wanted: frozenset[str]) -> Samples:
     for name, block in _blocks(chain((first,), coming)):
         announced = True
         if name in wanted:
-            samples[name] = _family(name, bytes(block))
+            samples[name] = _family(name, block)
+        elif name in whole:
+            samples[name] = Family([], np.empty(0), np.empty(0), block)
     if not announced:
         raise ExpositionError(f"no metric family in what begins {first[:40]!r}")
     return samples
 
 
-def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytearray]]:
+def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytes]]:
     """Yield each family's name, and its text from the TYPE line on to the next one."""
     held, searched, begun = bytearray(b"\n"), 0, False
     for chunk in chunks:
         held += chunk
         while (found := held.find(_MARK, searched)) >= 0:
             if begun:
-                yield from _block(held[: found + 1])
+                yield from _block(_begin_of(held, found + 1))
             del held[:found]
             searched, begun = 1, True
         searched = max(len(held) - len(_MARK) + 1, searched if begun else 0)  # a mark may be cut in two
@@ -82,10 +88,15 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[tuple[str, bytearray]]:
             del held[:searched]
             searched = 0
     if begun:
-        yield from _block(held)
+        yield from _block(bytes(held))
 
 
-def _block(text: bytearray) -> Iterator[tuple[str, bytearray]]:
+def _begin_of(held: bytearray, length: int) -> bytes:
+    with memoryview(held) as view:  # a slice of the array would be a second copy, and blocks may be of megabytes
+        return bytes(view[:length])
+
+
+def _block(text: bytes) -> Iterator[tuple[str, bytes]]:
     """Yield the family that ``text`` announces, if its TYPE line is whole."""
     if text.find(b"\n", 1) >= 0:
         yield text[len(_MARK) : text.find(b"\n", 1)].split(b" ", 1)[0].decode("utf-8", "replace"), text
@@ -98,8 +109,8 @@ def _family(name: str, block: bytes) -> Family:
     prefix = name.encode()
     cut = len(prefix)
     try:
-        for line in block.split(b"\n"):
-            if not line.startswith(prefix) or line[cut : cut + 1] not in b"{ \t":
+        for line in BytesIO(block):
+            if not line.startswith(prefix) or line[cut : cut + 1] not in b"{ \t\n":
                 continue
             close = line.rfind(b"}") + 1 or cut
             fields = line[close:].split()
@@ -107,7 +118,7 @@ def _family(name: str, block: bytes) -> Family:
             values.append(float(fields[0]))
             timestamps.append(int(fields[1]) / 1000 if len(fields) > 1 else math.nan)
     except (ValueError, IndexError, OverflowError) as error:
-        raise ExpositionError(f"{name}: cannot read the line {line[:120]!r}") from error
+        raise ExpositionError(f"{name}: cannot read the line {line[:120].rstrip()!r}") from error
     return Family(keys, np.array(values), np.array(timestamps))
 
 

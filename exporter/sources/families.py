@@ -66,6 +66,7 @@ PROBE_COUNTERS: Final = (
 )
 
 SYSCALLS: Final = "container_syscalls_total"
+PAIRS: Final = "container_syscall_pairs_total"
 CONNECTIONS: Final = "container_connections_total"
 MACHINE_CPU: Final = "machine_cpu_cores"
 MACHINE_MEMORY: Final = "machine_memory_bytes"
@@ -75,3 +76,5 @@ CADVISOR_WANTED: Final = frozenset(
 )
 PROBE_UP: Final = "cpp_probe_up"
 PROBE_WANTED: Final = frozenset({entry.family for entry in PROBE_COUNTERS} | {SYSCALLS, CONNECTIONS, PROBE_UP})
+PROBE_SELDOM: Final = frozenset({PAIRS})
+"""Most of the probe's series, which change slowly."""

@@ -15,6 +15,8 @@ from exporter.sources.exposition import NO_SAMPLES, ExpositionError, Samples, pa
 _log = structlog.get_logger(__name__)
 _CHUNK = 1 << 18
 _MOST_BYTES = 1 << 28
+SELDOM = 4
+"""One reading in so many has the families that are read seldom."""
 _ACCEPT = {"Accept": "text/plain;version=0.0.4"}
 
 
@@ -41,15 +43,17 @@ class HttpSource:
         config: SourceConfig,
         wanted: frozenset[str],
         health: str = "",
+        seldom: frozenset[str] = frozenset(),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``health`` is the family by which a source says of itself, with a 0, that what it serves is not fresh."""
+        """``health`` is the family by which a source says of itself, with a 0, that what it serves is not fresh; ``seldom``
+        are families taken with every SELDOM-th reading only."""
         self.name = name
         self.errors = 0
         self.up: bool | None = None
         self._config = config
-        self._wanted = wanted
-        self._health = health
+        self._wanted, self._seldom, self._health = wanted, seldom, health
+        self._reads = 0
         self._clock = clock
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy or .netrc of the environment is not meant for a node's own parts
@@ -57,8 +61,10 @@ class HttpSource:
     def read(self) -> Reading:
         """Return what the source serves now; never raises."""
         started = self._clock()
+        seldom: frozenset[str] = frozenset() if self._reads % SELDOM else self._seldom
+        self._reads += 1
         try:
-            samples = parse_chunks(self._fetch(started + self._config.timeout), self._wanted)
+            samples = parse_chunks(self._fetch(started + self._config.timeout), self._wanted, seldom)
         except (SourceError, ExpositionError) as error:
             self.errors += 1
             self._note(up=False, reason=str(error))

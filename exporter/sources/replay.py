@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from exporter.sources.exposition import Family, Samples, escape
-from exporter.sources.families import CONNECTIONS, SYSCALLS
+from exporter.sources.families import CONNECTIONS, PAIRS, SYSCALLS
 from exporter.sources.files import RecordingError, opened
 
 HEADER = ["timestamp", "container", "metric", "label", "value"]
@@ -80,13 +80,23 @@ def steps(rows: Iterable[Row], step: float) -> Iterator[tuple[float, Samples]]:
 def _key(row: Row) -> bytes:
     """Write the labels as cAdvisor would; the id is made from the name, since recordings have none."""
     digest = hashlib.sha256(row.container.encode()).hexdigest()
-    label = f',{_LABEL_NAMES.get(row.metric, "device")}="{escape(row.label)}"' if row.label else ""
-    return f'{{id="/docker/{digest}",name="{escape(row.container)}"{label}}}'.encode()
+    return f'{{id="/docker/{digest}",name="{escape(row.container)}"{_label(row)}}}'.encode()
+
+
+def _label(row: Row) -> str:
+    if row.metric == PAIRS:
+        first, _, second = row.label.partition(",")
+        return f',from="{escape(first)}",to="{escape(second)}"'
+    return f',{_LABEL_NAMES.get(row.metric, "device")}="{escape(row.label)}"' if row.label else ""
 
 
 def _samples(served: dict[str, dict[bytes, tuple[float, float]]]) -> Samples:
     samples = {}
     for metric, series in served.items():
         values, stamps = np.array(list(series.values())).T
-        samples[metric] = Family(list(series), values, stamps)
+        samples[metric] = Family(list(series), values, stamps, _text(series) if metric == PAIRS else b"")
     return samples
+
+
+def _text(series: dict[bytes, tuple[float, float]]) -> bytes:
+    return b"".join(PAIRS.encode() + b"%s %d %d\n" % (key, value, 1000 * at) for key, (value, at) in series.items())

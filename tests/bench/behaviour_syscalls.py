@@ -14,7 +14,7 @@ from sklearn.decomposition import PCA
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import roc_auc_score
 
-from exporter.assess.portrait import fit
+from exporter.assess.habits import MOST_PAIRS, MOST_STEPS, Habit
 from exporter.config import Config
 from exporter.replay import run_replay
 from exporter.sources.families import SYSCALLS
@@ -27,7 +27,10 @@ START = 1_700_000_000.0
 SCORES = {"cpp_anomaly_ratio": "evidence", "cpp_security_risk_ratio": "page"}
 PEER_RATE = 0.0015
 MOST_CALLS = 400
+ONE_IN = 16
+"""Pairs that the probe follows unless it is told otherwise."""
 Numbers = NDArray[np.float64]
+Trace = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -152,17 +155,40 @@ def _traces(data: Path) -> list[Row]:
     traces = [np.array(text.split(), np.int64) for text in table["syscalls"]]
     learned, tried = np.flatnonzero(table["split"] == "train"), np.flatnonzero(table["split"] != "train")
     bad = (table["class"].to_numpy()[tried] != "normal").astype(int)
-    logs = np.log1p(np.array([np.bincount(trace, minlength=MOST_CALLS) for trace in traces])).astype(np.float32)
-    seen = logs[learned].any(axis=0)
-    ours = fit(logs[learned][:, seen].astype(np.float16)).portrait
-    scores = ours.strangeness(logs[tried][:, seen], logs[tried][:, ~seen])
+    scores = _judged([traces[i] for i in learned], [traces[i] for i in tried], 1)
+    sampled = _judged([traces[i] for i in learned], [traces[i] for i in tried], ONE_IN)
     peers = {f"STIDE n={n}": _stide([traces[i] for i in learned], [traces[i] for i in tried], n) for n in (3, 5, 6)}
+    peers["ours, pairs one in 16"] = sampled
     areas = {name: float(roc_auc_score(bad, peer)) for name, peer in peers.items()}
     hits = {name: _hits(bad, peer) for name, peer in peers.items()}
     return [
         Row("traces, ROC-AUC", float(roc_auc_score(bad, scores)), 0.9, at_least=True, peers=areas),
         Row("traces, found at 5 % false", _hits(bad, scores), 50.0, at_least=True, unit="%", peers=hits),
     ]
+
+
+def _judged(learned: list[Trace], tried: list[Trace], one_in: int) -> Numbers:
+    """Return how strange each trace is to a profile of ``learned`` ones, by calls and by pairs, one in so many seen."""
+    habit, chance = Habit(), np.random.default_rng(0)
+    for trace in learned:
+        habit.learn(_logs([trace])[0], _pairs(trace, one_in, chance), MOST_STEPS, MOST_PAIRS)
+    habit.draw()
+    if habit.fitted is None:
+        raise RuntimeError("no portrait of the learned traces")
+    logs = _logs(tried)
+    columns, others = habit.split(logs)
+    made = habit.made([_pairs(trace, one_in, chance) for trace in tried])
+    return np.asarray(habit.fitted.strangeness(logs[:, columns], logs[:, others], made), np.float64)
+
+
+def _logs(traces: list[Trace]) -> NDArray[np.float32]:
+    return np.log1p(np.array([np.bincount(trace, minlength=MOST_CALLS) for trace in traces])).astype(np.float32)
+
+
+def _pairs(trace: Trace, one_in: int, chance: np.random.Generator) -> Trace:
+    """Return the distinct pairs that the probe sees of ``trace``: those that begin with one call in ``one_in``."""
+    followed = chance.random(len(trace) - 1) < 1 / one_in
+    return np.unique((trace[:-1] * MOST_CALLS + trace[1:])[followed])
 
 
 def _hits(bad: NDArray[np.int64], scores: Numbers) -> float:

@@ -98,8 +98,11 @@ _PLAIN = _words(
     "cpu_schedstat_run_periods_total cpu_schedstat_runqueue_seconds_total cpu_cfs_burst_periods_total "
     "cpu_cfs_burst_seconds_total fs_inodes_free fs_inodes_total fs_limit_bytes fs_usage_bytes fs_io_current"
 )
+_PAIRS = tuple(f'from="{first}",to="{second}"' for first in _SYSCALLS[:8] for second in _SYSCALLS[:8])
+"""As many as the probe tells apart of each of 500 containers."""
 _PROBE = (
     Metric("container_syscalls_total", "counter", 400, _labelled("syscall", _SYSCALLS)),
+    Metric("container_syscall_pairs_total", "counter", 100, _PAIRS),
     Metric("container_thread_creations_total", "counter", 0.5),
     Metric("container_thread_exits_total", "counter", 0.5),
     Metric("container_file_opens_total", "counter", 12),

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from exporter.assess.behaviour import Behaviour, Conduct
-from exporter.assess.habits import MOST_STEPS, Habit
+from exporter.assess.habits import MOST_PAIRS, MOST_STEPS, Habit
 from exporter.assess.tail import fit_tail
-from exporter.history.windows import Window
+from exporter.history.windows import NO_PAIRS, Window
 
 MakeWindow = Callable[..., Window]
 USUAL = {"read": 400.0, "write": 300.0, "epoll_ctl": 40.0, "fsync": 2.0}
@@ -99,7 +99,7 @@ def test_what_was_learned_comes_back_after_a_restart(service: Service, make_wind
 def test_the_sample_of_a_workload_is_bounded_and_keeps_the_past() -> None:
     habit = Habit()
     for number in range(3 * MOST_STEPS):
-        habit.learn(np.array([float(number % 7), 1.0]), MOST_STEPS)
+        habit.learn(np.array([float(number % 7), 1.0]), NO_PAIRS.codes, MOST_STEPS, MOST_PAIRS)
     assert habit.steps.shape == (MOST_STEPS, 2)
     assert habit.seen == 3 * MOST_STEPS
 
@@ -107,7 +107,7 @@ def test_the_sample_of_a_workload_is_bounded_and_keeps_the_past() -> None:
 def test_a_workload_of_two_steps_takes_little_room() -> None:
     habit = Habit()
     for _ in range(2):
-        habit.learn(np.ones(40), MOST_STEPS)
+        habit.learn(np.ones(40), NO_PAIRS.codes, MOST_STEPS, MOST_PAIRS)
     assert habit.steps.shape == (2, 40)
     assert habit.sample.nbytes < 500
 
@@ -123,3 +123,13 @@ def test_scores_that_are_all_alike_make_anything_higher_improbable() -> None:
     tail = fit_tail(np.full(100, 3.0))
     assert tail.surprisal(np.array([3.0]))[0] == 0
     assert tail.surprisal(np.array([4.0]))[0] > 100
+
+
+def test_a_service_that_works_like_a_clock_does_not_depart(make_window: MakeWindow) -> None:
+    behaviour, noise, departures = Behaviour(1800.0, 90.0), np.random.default_rng(1), []
+    for number in range(300):
+        took = STEP * (1 + 1e-4 * noise.standard_normal())
+        calls = {name: [rate * STEP / took] for name, rate in USUAL.items()}
+        window = make_window(step=STEP, end=1.8e9 + STEP * number, calls=calls)
+        departures.append(behaviour.observe(window, STEP, np.ones(len(calls), np.bool_)).departure[0])
+    assert np.mean(np.array(departures[125:]) > 0.8) < 0.05

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from exporter.config import SourceConfig
 from exporter.sources import http
 from exporter.sources.exposition import parse
-from exporter.sources.http import HttpSource, newest
+from exporter.sources.http import SELDOM, HttpSource, newest
 
 GOOD = b"# TYPE a gauge\na 1 1800000000000\na 2 1800000007500\n# TYPE b gauge\nb 3\n"
 WANTED = frozenset({"a", "b"})
@@ -276,3 +276,11 @@ def test_proxies_and_passwords_of_the_environment_are_not_for_sources(
         monkeypatch.delenv(name, raising=False)
     assert open_source(server.url).read().samples is not None
     assert b"Authorization" not in server.requests[0]
+
+
+def test_families_that_change_slowly_are_read_once_in_a_while(server: Server) -> None:
+    source = HttpSource("probe", SourceConfig(url=server.url), frozenset({"a"}), seldom=frozenset({"b"}))
+    read = [source.read().samples for _ in range(2 * SELDOM)]
+    source.close()
+    assert [samples is not None and "b" in samples for samples in read] == 2 * ([True] + (SELDOM - 1) * [False])
+    assert all(samples is not None and "a" in samples for samples in read)
