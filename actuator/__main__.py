@@ -11,13 +11,9 @@ from actuator import history, logs, service
 from actuator.auth import TokenError, TokenFile
 from actuator.carry import Carrier
 from actuator.config import Config, ConfigError, load_config
-from actuator.execute import Executor
 from actuator.ledger.database import LedgerError
 from actuator.ledger.sqlite import SqliteLedger
-from actuator.observe import Observer
-from actuator.platforms.cgroup import Cgroups
-from actuator.platforms.docker import DockerPlatform
-from actuator.platforms.engine import Engine
+from actuator.outside import open_outside
 from actuator.restore import Restorer, touched
 from actuator.server import AddressError, listen
 from actuator.webconfig import load_web_config
@@ -69,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     config, web_config = _checked(options), load_web_config(options.web_config)
     with listen(options.address) as listener:
-        service.run(config, _outside(config), listener, (options.web_config, web_config), time.time)
+        service.run(config, open_outside(config), listener, (options.web_config, web_config), time.time)
     return 0
 
 
@@ -88,7 +84,7 @@ def _history(options: argparse.Namespace) -> int:
 
 def _restore(options: argparse.Namespace) -> int:
     config = load_config(options.config)
-    ledger, outside = _ledger(config), _outside(config)
+    ledger, outside = _ledger(config), open_outside(config)
     targets = touched(ledger, options.container)
     if not targets:
         _say("No container to restore: this actuator has changed none" + _named(options.container))
@@ -120,13 +116,6 @@ def _ledger(config: Config) -> SqliteLedger:
     if not path.exists():
         raise LedgerError(f"{path}: does not exist; start cpp-actuator run once, or mend ledger.path")
     return SqliteLedger(path)
-
-
-def _outside(config: Config) -> service.Outside:
-    platform = DockerPlatform(Engine(str(config.platform.socket), config.platform.timeout), Cgroups())
-    prometheus = config.prometheus
-    observer = Observer(prometheus.url, prometheus.timeout, prometheus.scrape_interval)
-    return service.Outside(platform, Executor(platform), observer)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,22 @@
+"""Who the actuator is to the API server: its pod's service account, or what a kubeconfig says."""
+
+import yaml
+from kubernetes.client import ApiClient, Configuration
+from kubernetes.config import ConfigException, load_incluster_config, new_client_from_config
+
+from actuator.config import ConfigError
+from actuator.platforms.settings import KubernetesConfig
+
+
+def connect(settings: KubernetesConfig) -> ApiClient:
+    """Return a client, which renews the service account's token by itself; raise ConfigError."""
+    try:
+        if settings.kubeconfig is not None:
+            return new_client_from_config(str(settings.kubeconfig))
+        configuration = Configuration()
+        load_incluster_config(client_configuration=configuration)
+    except (ConfigException, OSError, yaml.YAMLError) as error:
+        said = " ".join(str(error).split())
+        where = settings.kubeconfig or "not running in a pod with a service account"
+        raise ConfigError(f"platform.kubeconfig: {where}: {said}; name a file that kubectl can use") from error
+    return ApiClient(configuration)
