@@ -14,6 +14,8 @@ from actuator.config import Config, ConfigError, load_config
 from actuator.ledger.database import LedgerError
 from actuator.ledger.sqlite import SqliteLedger
 from actuator.outside import open_outside
+from actuator.platforms.errors import PlatformError
+from actuator.platforms.settings import DockerConfig
 from actuator.restore import Restorer, touched
 from actuator.server import AddressError, listen
 from actuator.webconfig import load_web_config
@@ -31,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, TokenError) as error:
         sys.stderr.write(f"cpp-actuator: {error}\n")
         return _BAD_CONFIG
-    except (LedgerError, AddressError) as error:
+    except (LedgerError, AddressError, PlatformError) as error:
         sys.stderr.write(f"cpp-actuator: {error}\n")
         return 1
 
@@ -57,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     past.add_argument("--format", choices=("table", "json"), default="table")
     back = commands.add_parser("restore", parents=[common], help="give back the limits that the owner had set")
     which = back.add_mutually_exclusive_group(required=True)
-    which.add_argument("--container", help="name, or beginning of the id")
+    which.add_argument("--container", help="name, pod, or beginning of the id")
     which.add_argument("--all", action="store_true", help="every container that was changed")
     return parser
 
@@ -84,8 +86,9 @@ def _history(options: argparse.Namespace) -> int:
 
 def _restore(options: argparse.Namespace) -> int:
     config = load_config(options.config)
-    ledger, outside = _ledger(config), open_outside(config)
-    targets = touched(ledger, options.container)
+    outside = open_outside(config)
+    ledger = _ledger(config) if isinstance(config.platform, DockerConfig) else SqliteLedger(config.ledger.path)
+    targets = touched(ledger, outside.platform, options.container)
     if not targets:
         _say("No container to restore: this actuator has changed none" + _named(options.container))
         return 1 if options.container else 0

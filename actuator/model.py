@@ -73,6 +73,15 @@ class Order:
 
 
 @dataclass(frozen=True)
+class OwnerLimits:
+    """What the owner had set before this system first touched the container; for ``restore``."""
+
+    target: Target
+    cpu_limit: float | None
+    memory_limit: float | None
+
+
+@dataclass(frozen=True)
 class Allocation:
     """What the platform says the container has now, read from its API and the kernel."""
 
@@ -94,6 +103,13 @@ class Allocation:
     """Whether it is a part of this system, of Prometheus or of Alertmanager."""
     started_at: float = 0.0
     """Epoch seconds."""
+    managed: Mapping[str, str] = field(default_factory=dict)
+    """Who else sets a resource or goes by it, by resource, for example ``HorizontalPodAutoscaler web``."""
+    bad_annotation: str = ""
+    """What is written on the container and makes no sense; it is left alone then. Empty where all does."""
+    owner: OwnerLimits | None = None
+    """What the owner had set, where the platform itself remembers it: then this system has changed the container,
+    or an earlier one in its place, whose limits it has. ``owner.target`` is the container that is there now."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +126,8 @@ class Observation:
     """A link slower than this, two scrape intervals, gives no truth to act on."""
     problem: str = ""
     """Why Prometheus could not be asked, and then nothing else here means anything; empty where it answered."""
+    clock_skew: float = 0.0
+    """Seconds by which the clock of Prometheus or of the node's exporter is ahead of ours, where that shows."""
     usage: float | None = None
     forecast: float | None = None
     """Highest .9 forecast over the horizons."""
@@ -153,15 +171,6 @@ class Throttle:
     limit: float
     expires_at: float
     relapses: int = 0
-
-
-@dataclass(frozen=True)
-class OwnerLimits:
-    """What the owner had set before this system first touched the container; for ``restore``."""
-
-    target: Target
-    cpu_limit: float | None
-    memory_limit: float | None
 
 
 @dataclass(frozen=True)
@@ -246,3 +255,20 @@ class StepOutcome:
     after_raw: str = ""
     error: str = ""
     """Why it is not done; empty where it is."""
+    refusal: Refusal | None = None
+    """What becomes of the order, where the platform's answer decides that."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What the owner of a container should know of a decision."""
+
+    at: float
+    """Epoch seconds."""
+    action: str
+    """The intent."""
+    reason: str
+    """In one word, as Kubernetes has it: ``OptedOut``."""
+    text: str
+    warning: bool
+    """Whether nothing is done."""

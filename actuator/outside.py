@@ -12,12 +12,12 @@ def open_outside(config: Config) -> Outside:
     """Return what the actuator touches; raise ConfigError where it cannot be reached as configured."""
     prometheus = config.prometheus
     observer = Observer(prometheus.url, prometheus.timeout, prometheus.scrape_interval)
-    platform = _platform(config.platform)
+    platform = _platform(config.platform, observer)
     return Outside(platform, Executor(platform), observer)
 
 
-def _platform(settings: DockerConfig | KubernetesConfig) -> Platform:
-    return _docker(settings) if isinstance(settings, DockerConfig) else _kubernetes(settings)
+def _platform(settings: DockerConfig | KubernetesConfig, observer: Observer) -> Platform:
+    return _docker(settings) if isinstance(settings, DockerConfig) else _kubernetes(settings, observer)
 
 
 def _docker(settings: DockerConfig) -> Platform:
@@ -28,10 +28,10 @@ def _docker(settings: DockerConfig) -> Platform:
     return DockerPlatform(Engine(str(settings.socket), settings.timeout), Cgroups())
 
 
-def _kubernetes(settings: KubernetesConfig) -> Platform:
+def _kubernetes(settings: KubernetesConfig, observer: Observer) -> Platform:
     # 66 MB and a fifth of a second.
     from actuator.platforms.kubernetes.api import Api  # noqa: PLC0415 - for this platform only
     from actuator.platforms.kubernetes.connect import connect  # noqa: PLC0415 - for this platform only
     from actuator.platforms.kubernetes.platform import KubernetesPlatform  # noqa: PLC0415 - for this platform only
 
-    return KubernetesPlatform(Api(connect(settings), settings.timeout), settings.resize_patience)
+    return KubernetesPlatform(Api(connect(settings), settings.timeout), settings, observer.memory_in_use)

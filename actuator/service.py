@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from actuator.auth import BasicUsers, TokenFile
 from actuator.carry import Carrier
 from actuator.config import Config
+from actuator.crew import Crew
 from actuator.duties import Duties
 from actuator.gate import Gate
 from actuator.ledger.locks import hold_alone
@@ -57,10 +58,10 @@ def build(config: Config, outside: Outside, users: BasicUsers | None, clock: Cal
     meters = Meters(registry)
     gate = Gate(ledger, config.watchdog.silence, clock)
     carrier = Carrier(ledger, outside.executor, clock)
-    truth = Truth(outside.observer, gate, clock)
-    duties = Duties(config, ledger, outside.platform, outside.observer, carrier, gate)
-    recovery = Recovery(ledger, outside.platform, carrier, truth, clock, config.dry_run)
-    peers = Peers(ledger, outside.platform, outside.observer, carrier, gate, duties, recovery, truth)
+    truth, crew = Truth(outside.observer, gate, clock), Crew(meters)
+    duties = Duties(config, ledger, outside.platform, truth, carrier, crew)
+    recovery = Recovery(ledger, outside.platform, carrier, truth, crew, config.dry_run)
+    peers = Peers(ledger, outside.platform, outside.observer, carrier, gate, duties, recovery, truth, crew)
     worker = Worker(config, peers, meters, clock)
     registry.register(LedgerCollector(ledger, gate, config.dry_run))
     token = TokenFile(config.webhook.token_file)

@@ -57,5 +57,7 @@ class Limits(BaseModel):
     """Rest between two actions on one container."""
     actions_per_hour: int = Field(20, ge=0)
     """Actions of any kind in any hour, over all containers."""
+    deferral_deadline: Duration = 900.0
+    """A change for which the node has no room now is asked for again, ever later, for this long."""
     start_up_grace: Duration = 60.0
     """Nothing is done to a container younger than this."""

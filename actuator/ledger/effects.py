@@ -1,10 +1,11 @@
 """What steps leave behind: reservations, throttles, and limits held away from what the owner set."""
 
 import sqlite3
+from collections.abc import Mapping
 from math import inf
 
 from actuator.ledger.rows import held_of, key, reservation_of, throttle_of
-from actuator.model import Allocation, Reservation, StepState, Target
+from actuator.model import Allocation, OwnerLimits, Reservation, StepState, Target
 from actuator.records import Held, Origin, StepRecord, ThrottleRecord
 from actuator.tolerance import same_limit
 
@@ -132,6 +133,9 @@ def set_calm(connection: sqlite3.Connection, target: Target, resource: str, sinc
 def note_allocation(connection: sqlite3.Connection, target: Target, allocation: Allocation, at: float) -> None:
     """Take a limit that differs from what this system left for the owner's new wish."""
     found = {"cpu": allocation.cpu_limit, "memory": allocation.memory_limit}
+    if allocation.owner is not None and allocation.owner.target.container_id == target.container_id:
+        _take_over(connection, target)
+        _take_at_its_word(connection, target, allocation.owner, found)
     rows = connection.execute("SELECT * FROM held WHERE target = ?", (key(target),)).fetchall()
     for row in rows:
         limit, where = found[row["resource"]], (key(target), row["resource"])
@@ -148,6 +152,33 @@ def note_allocation(connection: sqlite3.Connection, target: Target, allocation: 
             _end_throttle(connection, where, at)
         else:
             _settle_throttle(connection, where, limit, at)
+
+
+def _take_over(connection: sqlite3.Connection, target: Target) -> None:
+    """Limits belong to a pod and outlive its containers: what is kept of one before a restart is the next one's."""
+    here = (key(target), target.namespace, target.pod, target.container)
+    for table in ("held", "throttles", "reservations"):
+        connection.execute(
+            f"UPDATE OR IGNORE {table} SET target = ?1 WHERE target != ?1"  # noqa: S608 - of the three names above
+            " AND json_extract(target, '$[1]') = ?2 AND json_extract(target, '$[2]') = ?3"
+            " AND json_extract(target, '$[3]') = ?4",
+            here,
+        )
+
+
+def _take_at_its_word(
+    connection: sqlite3.Connection, target: Target, owner: OwnerLimits, found: Mapping[str, float | None]
+) -> None:
+    """A ledger that knows nothing of a container learns from the platform what was there before a change."""
+    if connection.execute("SELECT 1 FROM held WHERE target = ?", (key(target),)).fetchone():
+        return
+    for resource, given in (("cpu", owner.cpu_limit), ("memory", owner.memory_limit)):
+        if not same_limit(resource, given, found[resource]):
+            connection.execute(
+                "INSERT INTO held (target, resource, owner_limit, current, certain, raises, leak_raises, order_id)"
+                " VALUES (?, ?, ?, ?, 1, 0, 0, 0)",
+                (key(target), resource, given, found[resource]),
+            )
 
 
 def _settle_throttle(connection: sqlite3.Connection, where: tuple[str, str], limit: float | None, at: float) -> None:

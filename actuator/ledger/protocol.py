@@ -119,5 +119,8 @@ class Ledger(Protocol):
     def prune(self, before: float) -> None:
         """Forget what was closed before."""
 
-    def acting(self) -> AbstractContextManager[None]:
-        """Hold the right to act, which one process at a time has."""
+    def acting(self, target: Target, wait: bool = False) -> AbstractContextManager[bool]:
+        """Hold the right to touch a container, which one thread of all processes has; tell whether it was to be had.
+
+        With ``wait`` it always is. Containers of one pod share it.
+        """

@@ -198,9 +198,9 @@ class SqliteLedger:
         with self._write() as connection:
             prune(connection, before)
 
-    def acting(self) -> AbstractContextManager[None]:
+    def acting(self, target: Target, wait: bool = False) -> AbstractContextManager[bool]:
         """See Ledger."""
-        return acting_lock(self._database.path)
+        return acting_lock(self._database.path, target, wait)
 
     def close(self) -> None:
         """Close the file."""

@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from actuator.model import Allocation, KernelValue, Target
+from actuator.model import Allocation, KernelValue, Notice, OwnerLimits, Target
 
 
 class Platform(Protocol):
@@ -26,3 +26,15 @@ class Platform(Protocol):
 
     def kernel_value(self, target: Target, resource: str) -> KernelValue:
         """Read the limit in force from the container's cgroup."""
+
+    def withdraw(self, target: Target, resource: str) -> None:
+        """Take back a limit that was asked for and is not in force; none is right."""
+
+    def remembered(self) -> list[OwnerLimits]:
+        """Return what owners had set, of containers of which the platform itself keeps that."""
+
+    def forget(self, target: Target) -> None:
+        """Let the platform keep no more what the owner had set, once that is in force again."""
+
+    def tell(self, target: Target, notice: Notice) -> None:
+        """Let those who look at the container know; never raises."""

@@ -33,8 +33,6 @@ class KubernetesConfig(Section):
     """How long one call may take."""
     resize_patience: Duration = 30.0
     """A resize that is not in force after this is taken back."""
-    resize_deadline: Duration = 900.0
-    """A resize that found no room is asked for again, ever later, for this long; then its order is refused."""
 
 
 def _docker_unless_said(section: object) -> object:

@@ -20,11 +20,13 @@ def _amount(value: object) -> object:
 Quantity = Annotated[float, BeforeValidator(_amount)]
 
 
-class _Document(BaseModel):
+class Document(BaseModel):
+    """The fields used of an object; others are left alone."""
+
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
 
 
-class Owner(_Document):
+class Owner(Document):
     """Who made an object."""
 
     kind: str
@@ -32,7 +34,7 @@ class Owner(_Document):
     controller: bool = False
 
 
-class Metadata(_Document):
+class Metadata(Document):
     """Identity of an object and what people wrote on it."""
 
     name: str
@@ -43,22 +45,27 @@ class Metadata(_Document):
     owner_references: tuple[Owner, ...] = ()
     deletion_timestamp: datetime | None = None
 
+    @property
+    def controller(self) -> Owner | None:
+        """What made the object and keeps it."""
+        return next((owner for owner in self.owner_references if owner.controller), None)
 
-class Resources(_Document):
+
+class Resources(Document):
     """Requests and limits by resource; what is unset is missing."""
 
     requests: dict[str, Quantity] = {}
     limits: dict[str, Quantity] = {}
 
 
-class ResizePolicy(_Document):
+class ResizePolicy(Document):
     """Whether a container is restarted when this resource is resized."""
 
     resource_name: str
     restart_policy: str = "NotRequired"
 
 
-class Container(_Document):
+class Container(Document):
     """One container of a pod's specification."""
 
     name: str
@@ -71,19 +78,19 @@ class Container(_Document):
         return any(p.resource_name == resource and p.restart_policy == "RestartContainer" for p in self.resize_policy)
 
 
-class Running(_Document):
+class Running(Document):
     """Since when a container runs."""
 
     started_at: datetime
 
 
-class ContainerState(_Document):
+class ContainerState(Document):
     """The state a container is in; only ``running`` matters here."""
 
     running: Running | None = None
 
 
-class ContainerStatus(_Document):
+class ContainerStatus(Document):
     """What the kubelet says of one container."""
 
     name: str
@@ -98,7 +105,7 @@ class ContainerStatus(_Document):
         return self.container_id.rpartition("/")[2]
 
 
-class Condition(_Document):
+class Condition(Document):
     """One condition of a pod."""
 
     type: str
@@ -107,14 +114,14 @@ class Condition(_Document):
     message: str = ""
 
 
-class PodSpec(_Document):
+class PodSpec(Document):
     """What a pod was asked to be."""
 
     node_name: str = ""
     containers: tuple[Container, ...]
 
 
-class PodStatus(_Document):
+class PodStatus(Document):
     """What a pod is."""
 
     phase: str = ""
@@ -123,7 +130,7 @@ class PodStatus(_Document):
     container_statuses: tuple[ContainerStatus, ...] = ()
 
 
-class Pod(_Document):
+class Pod(Document):
     """``GET /api/v1/namespaces/{namespace}/pods/{name}``."""
 
     metadata: Metadata
@@ -143,14 +150,33 @@ class Pod(_Document):
         return next((each for each in self.status.conditions if each.type == kind and each.status == "True"), None)
 
 
-class NodeStatus(_Document):
+class NodeStatus(Document):
     """What a node has."""
 
     allocatable: dict[str, Quantity]
 
 
-class Node(_Document):
+class Node(Document):
     """``GET /api/v1/nodes/{name}``."""
 
     metadata: Metadata
     status: NodeStatus
+
+
+class Page(Document):
+    """Where a list goes on; empty where it is at its end."""
+
+    rest: str = Field(default="", alias="continue")
+
+
+class Pods(Document):
+    """A part of a list of pods."""
+
+    metadata: Page = Page()
+    items: tuple[Pod, ...] = ()
+
+
+class Named(Document):
+    """Any object of which only the metadata matter."""
+
+    metadata: Metadata

@@ -8,7 +8,7 @@ import pytest
 
 from actuator.config import Config
 from actuator.execute import Executor
-from actuator.model import Allocation, KernelValue, Observation, Order, Target
+from actuator.model import Allocation, KernelValue, Notice, Observation, Order, OwnerLimits, Target
 from actuator.platforms.errors import GoneError, StoppedError, UnavailableError
 from actuator.service import Outside, Service, build
 
@@ -49,6 +49,8 @@ class Kernel:
     running: bool = True
     reachable: bool = True
     opted_out: bool = False
+    owners: list[OwnerLimits] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     memory_usage: float = 0.1 * GIB
     holds: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -75,6 +77,18 @@ class Kernel:
     def let_go(self, target: Target, resource: str) -> None:
         self._require_reachable()
         self.holds.pop((target.container, resource), None)
+
+    def withdraw(self, target: Target, resource: str) -> None:
+        self._require_reachable()
+
+    def remembered(self) -> list[OwnerLimits]:
+        return self.owners
+
+    def forget(self, target: Target) -> None:
+        self.owners = [owner for owner in self.owners if owner.target != target]
+
+    def tell(self, target: Target, notice: Notice) -> None:
+        self.notices.append(notice)
 
     def kernel_value(self, target: Target, resource: str) -> KernelValue:
         self._require_reachable()
@@ -135,6 +149,7 @@ class World:
 
     def work(self) -> None:
         self.service.worker.run_once()
+        self.service.worker.settle()
 
     def actions(self) -> list[dict[str, Any]]:
         return self.service.app.test_client().get("/actions").get_json()["actions"]
