@@ -12,12 +12,14 @@ from actuator.crew import Crew
 from actuator.decide import end_throttle
 from actuator.decide.loosen import loosen
 from actuator.ledger.protocol import Ledger
-from actuator.model import Allocation, Plan, Refusal, Step, Target, Throttle
+from actuator.model import Allocation, Plan, Refusal, Target, Throttle
 from actuator.platforms.errors import PlatformError
 from actuator.platforms.protocol import Platform
 from actuator.records import Origin, ThrottleRecord
+from actuator.reservations import Reservations
 from actuator.truth import Truth
 
+_RESERVATIONS_CHECK = 10.0
 _GONE_CHECK = 60.0
 _PRUNE = 3600.0
 _LONGEST_DELAY = 600.0
@@ -34,13 +36,15 @@ class Duties:
     ) -> None:
         self._config, self._ledger, self._platform = config, ledger, platform
         self._truth, self._carrier, self._crew = truth, carrier, crew
+        self._reservations = Reservations(ledger, platform, carrier)
         self._next: dict[str, float] = {}
         self._attempts: dict[tuple[Target, str], int] = {}
 
     def run(self, at: float) -> None:
         """Do what is due at epoch seconds ``at``."""
         self._ledger.expire_orders(at - 2 * self._config.alertmanager.repeat_interval, at)
-        self._expire_reservations(at)
+        if self._due("reservations", at, _RESERVATIONS_CHECK):
+            self._reservations.tend(at)
         if self._due("throttles", at, self._config.prometheus.scrape_interval):
             self._tend_all(at)
         if self._due("gone", at, _GONE_CHECK):
@@ -53,17 +57,6 @@ class Duties:
             return False
         self._next[duty] = at + every
         return True
-
-    def _expire_reservations(self, at: float) -> None:
-        for order_id, reservation in self._ledger.reservations():
-            if reservation.expires_at > at:
-                continue
-            with self._ledger.acting(reservation.target) as free:
-                if free:
-                    step = Step("release", reservation.resource, reservation.amount, None)
-                    plan = Plan((step,), "the reservation has run out")
-                    records = self._ledger.record_plan(order_id, reservation.target, plan, Origin.TTL, at)
-                    self._carrier.carry_out(records)
 
     def _tend_all(self, at: float) -> None:
         for record in self._ledger.throttles():

@@ -11,7 +11,9 @@ from actuator.gate import Gate
 from actuator.ledger.database import LedgerError
 from actuator.ledger.journal import KNOWN_INTENTS, UNKNOWN
 from actuator.ledger.protocol import Ledger
+from actuator.ledger.tallies import ENDS, RESERVATIONS
 from actuator.model import OrderState
+from actuator.savings import savings
 
 _IDENTITY = ["node", "namespace", "pod", "container", "container_id"]
 _OUTCOMES = ("done", "reverted", "failed", "cancelled", "dry_run", "refused")
@@ -75,7 +77,7 @@ class LedgerCollector(Collector):
             identity = list(astuple(held.target))
             (cpu if held.resource == "cpu" else memory).add_metric(identity, held.amount)
             due.add_metric([*identity, held.resource], held.due_at)
-        yield from (cpu, memory, due, self._throttles())
+        yield from (cpu, memory, due, self._throttles(), *savings(self._ledger))
 
     def _throttles(self) -> Metric:
         family = GaugeMetricFamily(
@@ -97,6 +99,9 @@ class LedgerCollector(Collector):
                 actions.add_metric([intent, outcome], counts.get(("actions", intent, outcome), 0))
         yield actions
         yield _labelled("cpp_alerts", "Alerts by what was made of them.", "verdict", _ALERTS, counts, "alerts")
+        yield _labelled(
+            "cpp_reservations_ended", "Reservations by what became of them.", "end", ENDS, counts, RESERVATIONS
+        )
         refusals = sorted(label for name, label, _ in counts if name == "refusals")
         yield _labelled("cpp_refusals", "Refused tries by reason.", "reason", refusals, counts, "refusals")
 

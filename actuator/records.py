@@ -54,6 +54,7 @@ class Origin(StrEnum):
 
     ORDER = "order"
     TTL = "ttl"  # a throttle's or a reservation's time was over
+    PREEMPTED = "preempted"  # others have taken what was held
     CALM = "calm"  # a throttle's cause has been gone for a while
     RESTORE = "restore"  # a person asked for the owner's limits
 

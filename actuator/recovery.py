@@ -15,6 +15,7 @@ from actuator.records import Origin, StepRecord
 from actuator.tolerance import same_limit
 from actuator.truth import Truth
 
+_UNCONFIRMED = "interrupted by a stop; its cause could not be confirmed afterwards"
 _log = structlog.get_logger(__name__)
 
 
@@ -63,6 +64,9 @@ class Recovery:
 
     def _settle(self, record: StepRecord) -> None:
         step = record.step
+        if step.kind == "reserve" and not self._still_wanted(record):
+            self._carrier.give_up(record, StepState.CANCELLED, _UNCONFIRMED)  # what it held has no reservation now
+            return
         if step.kind != "set_limit":
             self._carrier.finish(record)
             return
@@ -74,7 +78,7 @@ class Recovery:
         if untouched:
             self._platform.withdraw(record.target, step.resource)
         state = StepState.CANCELLED if untouched else StepState.FAILED
-        self._carrier.give_up(record, state, "interrupted by a stop; its cause could not be confirmed afterwards")
+        self._carrier.give_up(record, state, _UNCONFIRMED)
 
     def _still_wanted(self, record: StepRecord) -> bool:
         if record.origin is not Origin.ORDER:

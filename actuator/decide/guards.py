@@ -75,9 +75,7 @@ def _unanswered(s: Situation) -> Refusal | None:
 def _skewed(s: Situation) -> Refusal | None:
     skew = s.observation.clock_skew
     if abs(skew) > s.observation.fresh_within:
-        return refuse(
-            "clock_skew", f"Prometheus' clock or the node's is {skew:.0f} s from ours; set both by NTP"
-        )
+        return refuse("clock_skew", f"Prometheus' clock or the node's is {skew:.0f} s from ours; set both by NTP")
     return None
 
 

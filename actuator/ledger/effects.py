@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Mapping
 from math import inf
 
+from actuator.ledger import tallies
 from actuator.ledger.rows import held_of, key, reservation_of, throttle_of
 from actuator.model import Allocation, OwnerLimits, Reservation, StepState, Target
 from actuator.records import Held, Origin, StepRecord, ThrottleRecord
@@ -36,7 +37,8 @@ def apply_effects(connection: sqlite3.Connection, record: StepRecord, state: Ste
             (*where, record.step.after, record.step.due_at or at, record.step.expires_at or inf, record.order_id),
         )
     elif state is StepState.DONE and record.step.kind == "release":
-        connection.execute("DELETE FROM reservations WHERE target = ? AND resource = ?", where)
+        ended = connection.execute("DELETE FROM reservations WHERE target = ? AND resource = ?", where).rowcount
+        tallies.count_end(connection, record, ended)
 
 
 def _limit_set(connection: sqlite3.Connection, record: StepRecord, state: StepState, at: float) -> None:
@@ -56,6 +58,7 @@ def _limit_set(connection: sqlite3.Connection, record: StepRecord, state: StepSt
     if record.step.expires_at is None:
         _end_throttle(connection, where, at)
         _count_raise(connection, record)
+        tallies.count_reclaimed(connection, record)
     else:
         _keep_throttle(connection, record, at)
 
@@ -196,7 +199,8 @@ def _settle_throttle(connection: sqlite3.Connection, where: tuple[str, str], lim
 
 def forget_container(connection: sqlite3.Connection, target: Target) -> None:
     """Drop what is kept of a container that is gone."""
-    connection.execute("DELETE FROM reservations WHERE target = ?", (key(target),))
+    ended = connection.execute("DELETE FROM reservations WHERE target = ?", (key(target),)).rowcount
+    tallies.count_gone(connection, ended)
     connection.execute("DELETE FROM throttles WHERE target = ?", (key(target),))
     connection.execute("DELETE FROM held WHERE target = ?", (key(target),))
 

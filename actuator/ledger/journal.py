@@ -142,7 +142,11 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
-def _count_action(connection: sqlite3.Connection, order_id: int, outcome: str) -> None:
+def intent_of(connection: sqlite3.Connection, order_id: int) -> str:
+    """Return the intent of an order, UNKNOWN where nobody knows it or retention has forgotten the order."""
     row = connection.execute("SELECT intent FROM orders WHERE id = ?", (order_id,)).fetchone()
-    intent = row["intent"] if row is not None and row["intent"] in KNOWN_INTENTS else UNKNOWN
-    count(connection, "actions", intent, outcome)
+    return row["intent"] if row is not None and row["intent"] in KNOWN_INTENTS else UNKNOWN
+
+
+def _count_action(connection: sqlite3.Connection, order_id: int, outcome: str) -> None:
+    count(connection, "actions", intent_of(connection, order_id), outcome)

@@ -45,6 +45,9 @@ class DockerPlatform:
     def let_go(self, target: Target, resource: str) -> None:
         """Do nothing, as ``hold``."""
 
+    def holding(self) -> None:
+        """Return None, as ``hold``."""
+
     def withdraw(self, target: Target, resource: str) -> None:
         """Do nothing: what the Engine was asked for it has done, or refused."""
 

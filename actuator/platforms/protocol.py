@@ -1,5 +1,6 @@
 """What the actuator asks of a platform. One protocol, so that decisions and execution know no platform."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 from actuator.model import Allocation, KernelValue, Notice, OwnerLimits, Target
@@ -23,6 +24,12 @@ class Platform(Protocol):
 
     def let_go(self, target: Target, resource: str) -> None:
         """Hold no more of the resource for the container; holding none already is right."""
+
+    def holding(self) -> Mapping[tuple[Target, str], bool] | None:
+        """Return for whom something is held, by resource, False where others have taken it since.
+
+        None where the ledger's entry is the hold.
+        """
 
     def kernel_value(self, target: Target, resource: str) -> KernelValue:
         """Read the limit in force from the container's cgroup."""

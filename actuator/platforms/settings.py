@@ -33,6 +33,10 @@ class KubernetesConfig(Section):
     """How long one call may take."""
     resize_patience: Duration = 30.0
     """A resize that is not in force after this is taken back."""
+    placeholder_image: str = "registry.k8s.io/pause:3.10"
+    """What runs in the pods that hold reserved room; it does nothing."""
+    placeholder_patience: Duration = 5.0
+    """Room that the scheduler has not found after this is not held."""
 
 
 def _docker_unless_said(section: object) -> object:

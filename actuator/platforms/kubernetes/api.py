@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import stamina
@@ -65,6 +66,19 @@ class Api:
             page = self._ask(Pods, self._core.list_pod_for_all_namespaces, limit=_PAGE, **more)
             yield from page.items
             rest = page.metadata.rest
+
+    def labelled(self, namespace: str, labels: str) -> list[Pod]:
+        """Return the pods of a namespace that a label selector names. Raises PlatformError."""
+        return list(self._ask(Pods, self._core.list_namespaced_pod, namespace, label_selector=labels).items)
+
+    def create(self, namespace: str, manifest: Mapping[str, Any]) -> Pod:
+        """Make a pod; raise ConflictError where one of its name is there."""
+        return self._ask(Pod, self._core.create_namespaced_pod, namespace, manifest)
+
+    def delete(self, namespace: str, name: str) -> None:
+        """Delete a pod without any grace; one that is gone is right. Raises PlatformError."""
+        with suppress(GoneError):
+            self._call(self._core.delete_namespaced_pod, name, namespace, grace_period_seconds=0)
 
     def namespace(self, name: str) -> Metadata:
         """Return what a namespace is called and what people wrote on it. Raises PlatformError."""

@@ -118,6 +118,7 @@ class PodSpec(Document):
     """What a pod was asked to be."""
 
     node_name: str = ""
+    priority: int | None = None
     containers: tuple[Container, ...]
 
 

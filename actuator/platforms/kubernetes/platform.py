@@ -7,6 +7,7 @@ import structlog
 
 from actuator.model import Allocation, KernelValue, Notice, OwnerLimits, Target
 from actuator.platforms.errors import (
+    DEFERRED,
     ConflictError,
     GoneError,
     PlatformError,
@@ -19,6 +20,8 @@ from actuator.platforms.kubernetes import consent, owner, resize
 from actuator.platforms.kubernetes.api import Api
 from actuator.platforms.kubernetes.documents import Container, ContainerStatus, Node, Pod
 from actuator.platforms.kubernetes.events import event
+from actuator.platforms.kubernetes.placeholder import RESERVATION, for_reservation, reservation_name, reserved_for
+from actuator.platforms.kubernetes.placeholders import OwnRoom, Placeholders, holds_room
 from actuator.platforms.kubernetes.surroundings import Surroundings
 from actuator.platforms.settings import KubernetesConfig
 
@@ -43,6 +46,7 @@ class KubernetesPlatform:
         self._api, self._settings, self._memory_in_use = api, settings, memory_in_use
         self._clock, self._sleep = clock, sleep
         self._around = Surroundings(api, clock)
+        self._placeholders = Placeholders(api, settings, clock, sleep)
 
     def inspect(self, target: Target) -> Allocation | None:
         """Return what the container has now, limits as the kubelet says they are. Raises PlatformError."""
@@ -84,11 +88,13 @@ class KubernetesPlatform:
         asked = resize.wish(pod, container, owner.kept(pod)[container.name], resource, value)
         if not owner.is_kept(pod):
             self._api.annotate(pod, owner.ANNOTATION, owner.text_of(pod))
+        own_room = OwnRoom(self._placeholders, target, resource)
         try:
             self._api.resize(pod, container.name, asked)
-            self._await(target, resource, asked["limits"][resource])
+            self._await(target, resource, asked["limits"][resource], own_room)
         except PlatformError as error:
             self._take_back(target, resource, error)
+            own_room.hold_again()
             raise
 
     def withdraw(self, target: Target, resource: str) -> None:
@@ -108,11 +114,17 @@ class KubernetesPlatform:
             raise UnsettledError(f"{why}; nor could it be taken back: {error}") from why
 
     def hold(self, target: Target, resource: str, amount: float) -> None:
-        """Refuse: nothing is held on a node yet."""
-        raise RejectedError(f"cannot hold {resize.quantity(resource, amount)} for pod {target.pod}")
+        """Hold cores or bytes of the container's node by a placeholder. Raises PlatformError."""
+        self._placeholders.put(for_reservation(target, resource, amount))
 
     def let_go(self, target: Target, resource: str) -> None:
-        """Do nothing, since nothing is held."""
+        """Remove the placeholder at once, if there is one. Raises PlatformError."""
+        self._placeholders.remove(reservation_name(target, resource))
+
+    def holding(self) -> dict[tuple[Target, str], bool]:
+        """Return for whom there is a placeholder, and whether it holds its room. Raises PlatformError."""
+        found = ((reserved_for(pod), holds_room(pod)) for pod in self._placeholders.all(RESERVATION))
+        return {whom: room for whom, room in found if whom is not None}
 
     def kernel_value(self, target: Target, resource: str) -> KernelValue:
         """Return the limit in force, as the runtime told the kubelet. Raises PlatformError."""
@@ -177,7 +189,7 @@ class KubernetesPlatform:
         if size < usage:
             raise RejectedError(f"{size:.0f} bytes of memory would be less than the {usage:.0f} in use")
 
-    def _await(self, target: Target, resource: str, asked: str) -> None:
+    def _await(self, target: Target, resource: str, asked: str, own_room: OwnRoom) -> None:
         """Wait until the limit is in force, also through a time in which the API server does not answer."""
         deadline = self._clock() + self._settings.resize_patience
         while True:
@@ -188,6 +200,8 @@ class KubernetesPlatform:
                     return
                 resize.refuse_infeasible(pod)
                 late = resize.late(pod, self._settings.resize_patience)
+                if late.code == DEFERRED:
+                    own_room.free()
             except UnavailableError as error:
                 late = error
             if self._clock() >= deadline:

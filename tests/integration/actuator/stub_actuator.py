@@ -36,6 +36,9 @@ class Remote:
     def let_go(self, target: Target, resource: str) -> None:
         pass
 
+    def holding(self) -> None:
+        pass
+
     def withdraw(self, target: Target, resource: str) -> None:
         pass
 

@@ -9,7 +9,7 @@ import pytest
 from actuator.config import Config
 from actuator.execute import Executor
 from actuator.model import Allocation, KernelValue, Notice, Observation, Order, OwnerLimits, Target
-from actuator.platforms.errors import GoneError, StoppedError, UnavailableError
+from actuator.platforms.errors import DEFERRED, ConflictError, GoneError, StoppedError, UnavailableError
 from actuator.service import Outside, Service, build
 
 GIB = float(2**30)
@@ -52,7 +52,8 @@ class Kernel:
     owners: list[OwnerLimits] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     memory_usage: float = 0.1 * GIB
-    holds: dict[tuple[str, str], float] = field(default_factory=dict)
+    holds: dict[tuple[Target, str], float] = field(default_factory=dict)
+    full: bool = False
 
     def add(self, container: str, cpu: float | None, memory: float | None) -> None:
         self.limits[container, "cpu"], self.limits[container, "memory"] = cpu, memory
@@ -72,11 +73,17 @@ class Kernel:
 
     def hold(self, target: Target, resource: str, amount: float) -> None:
         self._require_reachable()
-        self.holds[target.container, resource] = amount
+        if self.full:
+            raise ConflictError("node n1 has no room", DEFERRED)
+        self.holds[target, resource] = amount
 
     def let_go(self, target: Target, resource: str) -> None:
         self._require_reachable()
-        self.holds.pop((target.container, resource), None)
+        self.holds.pop((target, resource), None)
+
+    def holding(self) -> dict[tuple[Target, str], bool]:
+        self._require_reachable()
+        return dict.fromkeys(self.holds, True)
 
     def withdraw(self, target: Target, resource: str) -> None:
         self._require_reachable()
