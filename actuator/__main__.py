@@ -86,7 +86,7 @@ def _history(options: argparse.Namespace) -> int:
 
 def _restore(options: argparse.Namespace) -> int:
     config = load_config(options.config)
-    outside = open_outside(config)
+    outside = open_outside(config, by_hand=True)
     ledger = _ledger(config) if isinstance(config.platform, DockerConfig) else SqliteLedger(config.ledger.path)
     targets = touched(ledger, outside.platform, options.container)
     if not targets:

@@ -1,6 +1,6 @@
 """The actuator's /metrics: the ledger as it stands, read at each scrape."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple
 
 from prometheus_client import CollectorRegistry, Counter
@@ -41,17 +41,21 @@ class Meters:
 class LedgerCollector(Collector):
     """Makes new families at each scrape, so that what ended leaves no series behind."""
 
-    def __init__(self, ledger: Ledger, gate: Gate, dry_run: bool) -> None:
-        self._ledger, self._gate, self._dry_run = ledger, gate, dry_run
+    def __init__(self, ledger: Ledger, gate: Gate, dry_run: bool, leads: Callable[[], bool]) -> None:
+        self._ledger, self._gate, self._dry_run, self._leads = ledger, gate, dry_run, leads
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: registration must not read the ledger."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every family; where the ledger cannot be read, only that it is so."""
+        """Yield every family; where the ledger cannot be read, only that it is so.
+
+        What is held and open is the leader's to say: another replica's ledger has it as it once was.
+        """
+        leads = self._leads()
         try:
-            families = [*self._effects(), *self._counters(), *self._states()]
+            families = [*self._counters(), *((*self._effects(), *self._states()) if leads else ())]
         except LedgerError:
             families = []
         yield from families
@@ -59,6 +63,7 @@ class LedgerCollector(Collector):
         yield _gauge(
             "cpp_ledger_up", "Whether the ledger can be read and the last change is on disk, 0 or 1.", float(up)
         )
+        yield _gauge("cpp_leader", "Whether this is the replica that works, 0 or 1.", float(leads))
         yield _gauge("cpp_dry_run", "Whether plans are only recorded, 0 or 1.", float(self._dry_run))
 
     def _effects(self) -> Iterator[Metric]:

@@ -4,20 +4,28 @@ from actuator.config import Config
 from actuator.execute import Executor
 from actuator.observe import Observer
 from actuator.platforms.protocol import Platform
-from actuator.platforms.settings import DockerConfig, KubernetesConfig
-from actuator.service import Outside
+from actuator.platforms.settings import DockerConfig
+from actuator.service import ALONE, Outside, Replicas
 
 
-def open_outside(config: Config) -> Outside:
-    """Return what the actuator touches; raise ConfigError where it cannot be reached as configured."""
+def open_outside(config: Config, by_hand: bool = False) -> Outside:
+    """Return what the actuator touches; raise ConfigError where it cannot be reached as configured.
+
+    ``by_hand`` is for a person's command, which works beside the replicas of a running actuator.
+    """
     prometheus = config.prometheus
     observer = Observer(prometheus.url, prometheus.timeout, prometheus.scrape_interval)
-    platform = _platform(config.platform, observer)
-    return Outside(platform, Executor(platform), observer)
+    platform, replicas = _platform(config, observer, by_hand)
+    return Outside(platform, Executor(platform), observer, replicas)
 
 
-def _platform(settings: DockerConfig | KubernetesConfig, observer: Observer) -> Platform:
-    return _docker(settings) if isinstance(settings, DockerConfig) else _kubernetes(settings, observer)
+def _platform(config: Config, observer: Observer, by_hand: bool) -> tuple[Platform, Replicas]:
+    if isinstance(config.platform, DockerConfig):
+        return _docker(config.platform), ALONE
+    # 66 MB and a fifth of a second.
+    from actuator.cluster import open_cluster  # noqa: PLC0415 - for this platform only
+
+    return open_cluster(config, config.platform, observer, by_hand)
 
 
 def _docker(settings: DockerConfig) -> Platform:
@@ -26,12 +34,3 @@ def _docker(settings: DockerConfig) -> Platform:
     from actuator.platforms.engine import Engine  # noqa: PLC0415 - for this platform only
 
     return DockerPlatform(Engine(str(settings.socket), settings.timeout), Cgroups())
-
-
-def _kubernetes(settings: KubernetesConfig, observer: Observer) -> Platform:
-    # 66 MB and a fifth of a second.
-    from actuator.platforms.kubernetes.api import Api  # noqa: PLC0415 - for this platform only
-    from actuator.platforms.kubernetes.connect import connect  # noqa: PLC0415 - for this platform only
-    from actuator.platforms.kubernetes.platform import KubernetesPlatform  # noqa: PLC0415 - for this platform only
-
-    return KubernetesPlatform(Api(connect(settings), settings.timeout), settings, observer.memory_in_use)

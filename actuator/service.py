@@ -3,7 +3,8 @@
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,7 @@ from actuator.config import Config
 from actuator.crew import Crew
 from actuator.duties import Duties
 from actuator.gate import Gate
+from actuator.leader import Alone, Election
 from actuator.ledger.locks import hold_alone
 from actuator.ledger.sqlite import SqliteLedger
 from actuator.metrics import LedgerCollector, Meters
@@ -25,6 +27,7 @@ from actuator.platforms.protocol import Platform
 from actuator.recovery import Recovery
 from actuator.seams import Executor, Observer
 from actuator.server import TlsSource, serving
+from actuator.tenure import Tenure
 from actuator.truth import Truth
 from actuator.webconfig import WebConfig
 from actuator.webhook import Desk, create_app
@@ -34,12 +37,27 @@ _log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True)
+class Replicas:
+    """How several replicas share the work: one works, and the next one finds what it left."""
+
+    election: Election
+    open_ledger: Callable[[Path], SqliteLedger]
+    """Opens the ledger in this file; raises LedgerError."""
+    announce: Callable[[], None]
+    """Makes others send to this replica; may raise PlatformError."""
+
+
+ALONE = Replicas(Alone(), SqliteLedger, lambda: None)
+
+
+@dataclass(frozen=True)
 class Outside:
     """What the actuator touches: the platform and the truth."""
 
     platform: Platform
     executor: Executor
     observer: Observer
+    replicas: Replicas = ALONE
 
 
 @dataclass(frozen=True)
@@ -53,7 +71,9 @@ class Service:
 
 def build(config: Config, outside: Outside, users: BasicUsers | None, clock: Callable[[], float]) -> Service:
     """Return the parts, wired; nothing runs yet. Raises LedgerError."""
-    ledger = SqliteLedger(config.ledger.path)
+    replicas = outside.replicas
+    ledger = replicas.open_ledger(config.ledger.path)
+    tenure = Tenure(replicas.election, ledger, replicas.announce)
     registry = CollectorRegistry()
     meters = Meters(registry)
     gate = Gate(ledger, config.watchdog.silence, clock)
@@ -61,11 +81,13 @@ def build(config: Config, outside: Outside, users: BasicUsers | None, clock: Cal
     truth, crew = Truth(outside.observer, gate, clock), Crew(meters)
     duties = Duties(config, ledger, outside.platform, truth, carrier, crew)
     recovery = Recovery(ledger, outside.platform, carrier, truth, crew, config.dry_run)
-    peers = Peers(ledger, outside.platform, outside.observer, carrier, gate, duties, recovery, truth, crew)
+    peers = Peers(ledger, outside.platform, outside.observer, carrier, gate, duties, recovery, truth, crew, tenure)
     worker = Worker(config, peers, meters, clock)
-    registry.register(LedgerCollector(ledger, gate, config.dry_run))
+    registry.register(LedgerCollector(ledger, gate, config.dry_run, tenure.acts))
     token = TokenFile(config.webhook.token_file)
-    desk = Desk(config.cluster, ledger, gate, token, users, registry, meters, worker.alive, worker.wake, clock)
+    desk = Desk(
+        config.cluster, ledger, gate, token, users, registry, meters, worker.alive, tenure.acts, worker.wake, clock
+    )
     return Service(ledger, worker, create_app(desk, config.webhook.max_body_bytes))
 
 
@@ -84,7 +106,7 @@ def run(
         service, stopped = build(config, outside, users, clock), threading.Event()
         _on_signal(stopped)
         thread = threading.Thread(name="worker", target=service.worker.run)
-        with serving(service.app, listener, config.webhook.max_body_bytes, tls):
+        with serving(service.app, listener, config.webhook.max_body_bytes, tls), _standing(outside.replicas.election):
             thread.start()
             _log.info("serving", address=str(listener.getsockname()), dry_run=config.dry_run, tls=tls is not None)
             stopped.wait()
@@ -92,6 +114,19 @@ def run(
             service.worker.stop()
             thread.join()
         service.ledger.close()
+
+
+@contextmanager
+def _standing(election: Election) -> Iterator[None]:
+    """Stand for election until the block ends: the step in hand is finished by one who leads."""
+    stopped = threading.Event()
+    thread = threading.Thread(name="election", target=election.run, args=(stopped,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def _on_signal(stopped: threading.Event) -> None:

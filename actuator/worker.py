@@ -23,6 +23,7 @@ from actuator.platforms.protocol import Platform
 from actuator.records import Origin, StepRecord
 from actuator.recovery import Recovery
 from actuator.seams import Observer
+from actuator.tenure import Tenure
 from actuator.truth import Truth
 
 _PAUSE_BETWEEN_PASSES = 1.0
@@ -45,6 +46,7 @@ class Peers:
     recovery: Recovery
     truth: Truth
     crew: Crew
+    tenure: Tenure
 
 
 class Worker:
@@ -86,8 +88,10 @@ class Worker:
         self._peers.crew.wait()
 
     def run_once(self) -> None:
-        """Begin what is to be done now: what a crash left, what is due by the clock, then the orders."""
+        """Begin what is to be done now, if by this replica: what a crash left, what is due by the clock, then orders."""
         try:
+            if not self._peers.tenure.begin():
+                return
             self._try(self._peers.recovery.run)
             self._try(lambda: self._peers.duties.run(self._clock()))
             self._try(self._serve_due)

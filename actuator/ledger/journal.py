@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Mapping
 from math import isfinite
 
+from actuator.ledger.ids import next_id
 from actuator.ledger.rows import key, step_of
 from actuator.model import Intent, Plan, Refusal, Step, StepOutcome, StepState, Target
 from actuator.records import Origin, StepRecord
@@ -38,9 +39,9 @@ def record_refusal(connection: sqlite3.Connection, order_id: int, refusal: Refus
         )
         return False
     connection.execute(
-        "INSERT INTO verdicts (order_id, origin, kind, code, reason, retryable, inputs, at, last_at)"
-        " VALUES (?, 'order', 'refusal', ?, ?, ?, '{}', ?, ?)",
-        (order_id, refusal.reason, refusal.detail, refusal.retryable, at, at),
+        "INSERT INTO verdicts (id, order_id, origin, kind, code, reason, retryable, inputs, at, last_at)"
+        " VALUES (?, ?, 'order', 'refusal', ?, ?, ?, '{}', ?, ?)",
+        (next_id(connection, "verdicts"), order_id, refusal.reason, refusal.detail, refusal.retryable, at, at),
     )
     return True
 
@@ -49,12 +50,13 @@ def record_plan(
     connection: sqlite3.Connection, order_id: int, target: Target, plan: Plan, origin: Origin, at: float
 ) -> list[StepRecord]:
     """Record the plan and its steps as PLANNED; return them in order."""
-    cursor = connection.execute(
-        "INSERT INTO verdicts (order_id, origin, kind, code, reason, retryable, inputs, at, last_at)"
-        " VALUES (?, ?, 'plan', 'plan', ?, 0, ?, ?, ?)",
-        (order_id, origin, plan.reason, json.dumps(_finite(plan.inputs), default=str), at, at),
+    verdict_id = next_id(connection, "verdicts")
+    connection.execute(
+        "INSERT INTO verdicts (id, order_id, origin, kind, code, reason, retryable, inputs, at, last_at)"
+        " VALUES (?, ?, ?, 'plan', 'plan', ?, 0, ?, ?, ?)",
+        (verdict_id, order_id, origin, plan.reason, json.dumps(_finite(plan.inputs), default=str), at, at),
     )
-    head = (cursor.lastrowid, order_id, key(target))
+    head = (verdict_id, order_id, key(target))
     return [_insert_step(connection, (*head, *_columns(step), origin, at)) for step in plan.steps]
 
 
@@ -124,9 +126,9 @@ def steps_in(connection: sqlite3.Connection, state: StepState) -> list[StepRecor
 
 def _insert_step(connection: sqlite3.Connection, values: tuple[object, ...]) -> StepRecord:
     row = connection.execute(
-        "INSERT INTO steps (verdict_id, order_id, target, kind, resource, before, after, expires_at, due_at, leak,"
-        " node, origin, planned_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned') RETURNING *",
-        values,
+        "INSERT INTO steps (id, verdict_id, order_id, target, kind, resource, before, after, expires_at, due_at, leak,"
+        " node, origin, planned_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned') RETURNING *",
+        (next_id(connection, "steps"), *values),
     ).fetchone()
     return step_of(row)
 

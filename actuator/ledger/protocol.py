@@ -26,6 +26,9 @@ class Ledger(Protocol):
     def writable(self) -> bool:
         """Return whether the last change is on disk."""
 
+    def take_over(self) -> None:
+        """Know what an earlier leader left, and nothing else of what is underway; called when leadership begins."""
+
     def record_delivery(self, delivery: Delivery, readings: Sequence[Reading], at: float) -> None:
         """Record a delivery and the orders that it opens, refreshes, resolves or is refused as."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from actuator.ledger import effects, intake, journal, orders, recall, views
-from actuator.ledger.database import Database
+from actuator.ledger.database import Database, Unseen, Witness
 from actuator.ledger.locks import acting_lock
 from actuator.ledger.retention import prune
 from actuator.model import (
@@ -28,14 +28,17 @@ from actuator.records import Delivery, Held, Origin, Reading, StepRecord, Thrott
 class SqliteLedger:
     """Implements ``ledger.protocol.Ledger``, whose words describe the methods."""
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path)
+    def __init__(self, path: Path, witness: Witness | None = None) -> None:
+        self._database = Database(path, witness or Unseen())
         self._write, self._read = self._database.write, self._database.read
 
     @property
     def writable(self) -> bool:
         """See Ledger."""
         return self._database.writable
+
+    def take_over(self) -> None:
+        """See Ledger; nobody else has written what is here."""
 
     def record_delivery(self, delivery: Delivery, readings: Sequence[Reading], at: float) -> None:
         """See Ledger."""

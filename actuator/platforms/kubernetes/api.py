@@ -1,52 +1,27 @@
-"""The calls made to the API server, and what its refusals mean."""
+"""The calls made to the API server about pods, nodes and who else owns their limits."""
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, TypeVar
 
-import stamina
-import urllib3
-from kubernetes.client import (
-    ApiClient,
-    ApiException,
-    AppsV1Api,
-    AutoscalingV2Api,
-    CoreV1Api,
-    CustomObjectsApi,
-    EventsV1Api,
-)
+from kubernetes.client import ApiClient, AppsV1Api, AutoscalingV2Api, CoreV1Api, CustomObjectsApi, EventsV1Api
 from pydantic import ValidationError
 
-from actuator.platforms.errors import ConflictError, GoneError, PlatformError, RejectedError, UnavailableError
+from actuator.platforms.errors import GoneError, UnavailableError
+from actuator.platforms.kubernetes.calls import Calls
 from actuator.platforms.kubernetes.documents import Document, Metadata, Named, Node, Pod, Pods
 from actuator.platforms.kubernetes.rivals import Horizontals, Verticals
 
 _MERGE = "application/strategic-merge-patch+json"
-_BUSY = 429
 _PAGE = 500
 D = TypeVar("D", bound=Document)
-_MOST_WAIT = 10.0
-
-
-class BusyError(UnavailableError):
-    """The API server asks to come back later."""
-
-    def __init__(self, message: str, after: float) -> None:
-        super().__init__(message)
-        self.after = after
-
-
-def _wait(error: Exception) -> bool | float:
-    """Come back when the API server says so; a longer wait is the order's, not the call's."""
-    return error.after if isinstance(error, BusyError) and error.after <= _MOST_WAIT else False
 
 
 class Api:
     """One API server, as the identity that ``client`` was made for."""
 
     def __init__(self, client: ApiClient, timeout: float) -> None:
-        self._core, self._timeout = CoreV1Api(client), timeout
+        self._core, self._call = CoreV1Api(client), Calls(timeout)
         self._apps, self._events = AppsV1Api(client), EventsV1Api(client)
         self._autoscaling, self._custom = AutoscalingV2Api(client), CustomObjectsApi(client)
 
@@ -122,40 +97,3 @@ class Api:
             problem = error.errors()[0]
             where = ".".join(str(part) for part in problem["loc"])
             raise UnavailableError(f"the API server's answer makes no sense: {where}: {problem['msg']}") from error
-
-    @stamina.retry(on=_wait, attempts=4)
-    def _call(self, method: Callable[..., Any], *arguments: object, **options: object) -> object:
-        try:
-            answer = method(*arguments, _preload_content=False, _request_timeout=self._timeout, **options)
-            return json.loads(answer.data)
-        except ApiException as error:
-            raise _meaning(error) from error
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            raise UnavailableError(f"the API server does not answer: {error}") from error
-        except ValueError as error:
-            raise UnavailableError(f"the API server's answer makes no sense: {error}") from error
-
-
-def _meaning(error: ApiException) -> PlatformError:
-    said = _message(error)
-    if error.status == 404:
-        return GoneError(said)
-    if error.status == 409:
-        return ConflictError(said)
-    if error.status == _BUSY:
-        return BusyError(said, _seconds((error.headers or {}).get("Retry-After", "")))
-    if error.status and 400 <= error.status < 500:
-        return RejectedError(said)
-    return UnavailableError(said)
-
-
-def _seconds(text: str) -> float:
-    """The header may hold a date too, which is not worth a clock."""
-    return float(text) if text.isdigit() else 1.0
-
-
-def _message(error: ApiException) -> str:
-    try:
-        return str(json.loads(error.body or "")["message"])
-    except (ValueError, KeyError, TypeError):
-        return f"the API server answers {error.status} {error.reason}"

@@ -10,10 +10,12 @@ from actuator.platforms.settings import KubernetesConfig
 
 def connect(settings: KubernetesConfig) -> ApiClient:
     """Return a client, which renews the service account's token by itself; raise ConfigError."""
+    configuration = Configuration()
+    # urllib3 would repeat a request, or sleep for as long as the server says, unseen by whoever waits for the answer.
+    configuration.retries = False
     try:
         if settings.kubeconfig is not None:
-            return new_client_from_config(str(settings.kubeconfig))
-        configuration = Configuration()
+            return new_client_from_config(str(settings.kubeconfig), client_configuration=configuration)
         load_incluster_config(client_configuration=configuration)
     except (ConfigException, OSError, yaml.YAMLError) as error:
         said = " ".join(str(error).split())

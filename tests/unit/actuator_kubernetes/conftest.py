@@ -28,7 +28,7 @@ def living(api_server: StubApiServer) -> StubApiServer:
 @pytest.fixture
 def client(api_server: StubApiServer) -> Iterator[ApiClient]:
     configuration = Configuration(host=api_server.url)
-    configuration.retries = 0
+    configuration.retries = False
     one = ApiClient(configuration)
     yield one
     one.close()
