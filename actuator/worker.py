@@ -88,7 +88,7 @@ class Worker:
         self._peers.crew.wait()
 
     def run_once(self) -> None:
-        """Begin what is to be done now, if by this replica: what a crash left, what is due by the clock, then orders."""
+        """Begin what is to be done by this replica now: what a crash left, what is due by the clock, then orders."""
         try:
             if not self._peers.tenure.begin():
                 return

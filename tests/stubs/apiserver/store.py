@@ -72,7 +72,8 @@ class Store:
                 raise RefusedError(
                     409, "Conflict", f"the object has been modified: its {key} is {old['metadata'][key]}"
                 )
-        fixed = {key: old["metadata"][key] for key in ("name", "uid", "resourceVersion", "creationTimestamp")}
+        given = ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")
+        fixed = {key: old["metadata"][key] for key in given if key in old["metadata"]}
         changed = {**document, "metadata": {**metadata, **fixed}}
         if changed != old:
             changed = copy.deepcopy(changed)
@@ -88,7 +89,7 @@ class Store:
             if wanted != old["metadata"][key]:
                 raise RefusedError(409, "Conflict", f"the {key} in the precondition does not match")
         metadata = old["metadata"]
-        self._objects.pop((plural, metadata.get("namespace", ""), metadata["name"]), None)
+        del self._objects[plural, metadata.get("namespace", ""), metadata["name"]]
         self._tell("deleted", plural, old)
         return old
 
