@@ -24,7 +24,7 @@ def event(pod: Pod, container: str, notice: Notice) -> dict[str, object]:
         "apiVersion": "events.k8s.io/v1",
         "kind": "Event",
         "metadata": {"generateName": f"{pod.metadata.name}.cpp-", "namespace": pod.metadata.namespace},
-        "eventTime": datetime.fromtimestamp(notice.at, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+        "eventTime": datetime.fromtimestamp(notice.at, UTC).isoformat(timespec="microseconds"),
         "reportingController": _CONTROLLER,
         "reportingInstance": socket.gethostname(),
         "action": notice.action,

@@ -64,7 +64,8 @@ def _only(old: Object, whole: Object, subresource: str) -> Object:
     wishes = {container["name"]: container for container in whole["spec"]["containers"]}
     for container in containers:
         container["resources"] = wishes[container["name"]].get("resources", {})
-    return {**old, "spec": {**old["spec"], "containers": containers}}
+    metadata = {**old["metadata"], "uid": whole["metadata"]["uid"]}
+    return {**old, "metadata": metadata, "spec": {**old["spec"], "containers": containers}}
 
 
 def _require_same_resources(old: Object, whole: Object) -> None:

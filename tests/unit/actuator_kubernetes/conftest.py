@@ -5,6 +5,7 @@ import stamina
 from apiserver.nodes import Kubelet, ReplicaSets, Scheduler
 from apiserver.server import StubApiServer
 from kubernetes.client import ApiClient, Configuration
+from shop import Shop, opened
 
 
 @pytest.fixture
@@ -32,3 +33,10 @@ def client(api_server: StubApiServer) -> Iterator[ApiClient]:
     one = ApiClient(configuration)
     yield one
     one.close()
+
+
+@pytest.fixture
+def shop(api_server: StubApiServer) -> Iterator[Shop]:
+    """A node with a kubelet, and the platform that acts on its pods."""
+    with opened(api_server) as one:
+        yield one
