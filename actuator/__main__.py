@@ -95,7 +95,7 @@ def _restore(options: argparse.Namespace) -> int:
     carrier = Carrier(ledger, outside.executor, time.time)
     results = Restorer(ledger, outside.platform, carrier, config.limits, time.time).restore(targets)
     for target, said, _ in results:
-        _say(f"{target.container or target.pod}: {said}")
+        _say(f"{'/'.join(filter(None, (target.namespace, target.pod, target.container)))}: {said}")
     return 0 if all(good for _, _, good in results) else 1
 
 

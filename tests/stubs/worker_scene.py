@@ -21,12 +21,21 @@ HOME = "cpp-system"
 _IDENTITY = ("node", "namespace", "pod", "container", "container_id")
 
 
-def core(resource: str, *verbs: str) -> dict[str, Any]:
+def core(resource: str, *verbs: str, group: str = "") -> dict[str, Any]:
     """Return a rule of a role."""
-    return {"apiGroups": [""], "resources": [resource], "verbs": list(verbs)}
+    return {"apiGroups": [group], "resources": [resource], "verbs": list(verbs)}
 
 
-_EVERYWHERE = [core("pods", "get", "list"), core("nodes", "get"), core("pods/resize", "patch"), core("pods", "patch")]
+_EVERYWHERE = [
+    core("pods", "get", "list", "patch"),
+    core("pods/resize", "patch"),
+    core("nodes", "get"),
+    core("namespaces", "get"),
+    core("replicasets", "get", group="apps"),
+    core("horizontalpodautoscalers", "list", group="autoscaling"),
+    core("verticalpodautoscalers", "list", group="autoscaling.k8s.io"),
+    core("events", "create", group="events.k8s.io"),
+]
 _AT_HOME = [core("pods", "create", "delete")]
 
 
@@ -84,7 +93,8 @@ class Truth:
 class Scene:
     """A worker that runs until the scene ends."""
 
-    def __init__(self, cluster: Cluster, config: Config, platform: Platform, truth: Truth) -> None:
+    def __init__(self, cluster: Cluster, config: Config, platform: Platform, truth: Any) -> None:
+        """``truth`` is a stand-in's, or an observer of one that listens."""
         self.cluster, self.truth = cluster, truth
         self.service: Service = build(config, Outside(platform, Executor(platform), truth), None, time.time)
         self._thread = threading.Thread(target=self.service.worker.run)
@@ -99,9 +109,9 @@ class Scene:
         self._thread.join()
         self.service.ledger.close()
 
-    def alert(self, target: Target, intent: str, resource: str = "cpu", status: str = "firing") -> None:
+    def alert(self, target: Target, intent: str, resource: str = "cpu", status: str = "firing", name: str = "") -> None:
         """Deliver an alert as Alertmanager would."""
-        asked = {"alertname": f"Cpp{intent.title()}", "cluster": "lab", "severity": "info", "intent": intent}
+        asked = {"alertname": name or f"Cpp{intent.title()}", "cluster": "lab", "severity": "info", "intent": intent}
         labels = asked | {"resource": resource} | dict(zip(_IDENTITY, astuple(target), strict=True))
         self._post({"status": status, "labels": labels, "fingerprint": f"{intent}-{target.pod}-{resource}"})
 

@@ -98,6 +98,7 @@ def begin(shop: Shop, directory: Path) -> Iterator[Whole]:
     truth, clock = Truth(), [START]
     outside = Outside(shop.platform, Executor(shop.platform), truth)
     service = build(config, outside, None, lambda: clock[0])
+    service.worker.run_once()
     yield Whole(shop, service, truth, config, clock)
     service.ledger.close()
 
