@@ -204,13 +204,16 @@ class Step:
     after: float | None
     """Limit or reserved amount; None for no limit."""
     expires_at: float | None = None
-    """When the effect ends by itself; None for never. A ``set_limit`` that has one is a throttle."""
+    """When the effect ends by itself, or is waited for no longer; None for never. A ``set_limit`` that has one is a
+    throttle."""
     due_at: float | None = None
-    """For ``reserve``: when the demand is forecast to arrive."""
+    """For ``reserve``: when the demand is forecast to arrive. For ``land``: when the newest pod was made."""
     leak: bool = False
     """Whether this is the one raise that a leak is given; the ledger counts it in ``Memory.leak_raises``."""
     node: str = ""
     """Where a move goes; empty for what is done where the container is."""
+    uid: str = ""
+    """Of the pod that ``place`` and ``evict`` mean, or of the controller whose next pod ``steer`` and ``land`` mean."""
 
 
 @dataclass(frozen=True)
@@ -220,6 +223,8 @@ class Plan:
     steps: tuple[Step, ...]
     reason: str
     inputs: Mapping[str, object] = field(default_factory=dict)
+    target: Target | None = None
+    """Whom it concerns where that is not the order's container: a move may take the culprit instead of the victim."""
 
 
 @dataclass(frozen=True)

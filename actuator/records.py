@@ -74,6 +74,30 @@ class StepRecord:
 
 
 @dataclass(frozen=True)
+class Migration:
+    """A move that was begun and is not yet cleared."""
+
+    order_id: int
+    steps: Mapping[str, StepRecord]
+    """By kind: ``place``, ``steer``, ``evict``, ``land`` and ``clear``."""
+
+    @property
+    def controller(self) -> str:
+        """Uid of the controller whose pod moves."""
+        return self.steps["steer"].step.uid
+
+    @property
+    def node(self) -> str:
+        """Where it goes."""
+        return self.steps["place"].step.node
+
+    def steers(self, at: float) -> bool:
+        """Tell whether the controller's next pod is to be sent there."""
+        steer = self.steps["steer"]
+        return steer.state is StepState.DONE and (steer.step.expires_at or at) >= at
+
+
+@dataclass(frozen=True)
 class ThrottleRecord:
     """A throttle in force, and what its loosening needs to know."""
 

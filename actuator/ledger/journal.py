@@ -109,9 +109,10 @@ def end_ledger_steps(connection: sqlite3.Connection, record: StepRecord, at: flo
 
 
 def cancel_planned(connection: sqlite3.Connection, order_id: int, at: float) -> None:
-    """Cancel the order's steps that have not begun."""
+    """Cancel the order's steps that have not begun; a move that has begun is seen through to its end."""
     rows = connection.execute(
-        "UPDATE steps SET state = 'cancelled', finished_at = ? WHERE order_id = ? AND state = 'planned' RETURNING id",
+        "UPDATE steps SET state = 'cancelled', finished_at = ? WHERE order_id = ? AND state = 'planned'"
+        " AND verdict_id NOT IN (SELECT verdict_id FROM moves_begun) RETURNING id",
         (at, order_id),
     ).fetchall()
     for _ in rows:
@@ -119,22 +120,27 @@ def cancel_planned(connection: sqlite3.Connection, order_id: int, at: float) -> 
 
 
 def steps_in(connection: sqlite3.Connection, state: StepState) -> list[StepRecord]:
-    """Return the steps in ``state``, oldest first."""
-    rows = connection.execute("SELECT * FROM steps WHERE state = ? ORDER BY id", (state,))
+    """Return the steps in ``state`` that are no part of a move underway, oldest first."""
+    rows = connection.execute(
+        "SELECT * FROM steps WHERE state = ? AND verdict_id NOT IN (SELECT verdict_id FROM moves_begun) ORDER BY id",
+        (state,),
+    )
     return [step_of(row) for row in rows]
 
 
 def _insert_step(connection: sqlite3.Connection, values: tuple[object, ...]) -> StepRecord:
     row = connection.execute(
         "INSERT INTO steps (id, verdict_id, order_id, target, kind, resource, before, after, expires_at, due_at, leak,"
-        " node, origin, planned_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned') RETURNING *",
+        " node, uid, origin, planned_at, state)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned') RETURNING *",
         (next_id(connection, "steps"), *values),
     ).fetchone()
     return step_of(row)
 
 
 def _columns(step: Step) -> tuple[object, ...]:
-    return step.kind, step.resource, step.before, step.after, step.expires_at, step.due_at, step.leak, step.node
+    effect = step.before, step.after, step.expires_at, step.due_at, step.leak
+    return step.kind, step.resource, *effect, step.node, step.uid
 
 
 def _finite(value: object) -> object:

@@ -16,7 +16,8 @@ from actuator.model import (
     StepOutcome,
     Target,
 )
-from actuator.records import Delivery, Held, Origin, Reading, StepRecord, ThrottleRecord
+from actuator.placement import Move
+from actuator.records import Delivery, Held, Migration, Origin, Reading, StepRecord, ThrottleRecord
 
 
 class Ledger(Protocol):
@@ -79,6 +80,12 @@ class Ledger(Protocol):
 
     def planned(self) -> list[StepRecord]:
         """Return the steps that were not begun."""
+
+    def migrations(self) -> list[Migration]:
+        """Return the moves that were begun and are not yet cleared; ``interrupted`` and ``planned`` leave them out."""
+
+    def moves(self, since: float) -> list[Move]:
+        """Return the evictions made since."""
 
     def note_allocation(self, target: Target, allocation: Allocation, at: float) -> None:
         """Compare what is in force with what this system left, and take a difference for the owner's new wish."""

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from actuator.ledger import effects, intake, journal, orders, recall, views
+from actuator.ledger import effects, intake, journal, moves, orders, recall, views
 from actuator.ledger.database import Database, Unseen, Witness
 from actuator.ledger.locks import acting_lock
 from actuator.ledger.retention import prune
@@ -22,7 +22,8 @@ from actuator.model import (
     StepState,
     Target,
 )
-from actuator.records import Delivery, Held, Origin, Reading, StepRecord, ThrottleRecord
+from actuator.placement import Move
+from actuator.records import Delivery, Held, Migration, Origin, Reading, StepRecord, ThrottleRecord
 
 
 class SqliteLedger:
@@ -129,6 +130,16 @@ class SqliteLedger:
         """See Ledger."""
         with self._read() as connection:
             return journal.steps_in(connection, StepState.PLANNED)
+
+    def migrations(self) -> list[Migration]:
+        """See Ledger."""
+        with self._read() as connection:
+            return moves.migrations(connection)
+
+    def moves(self, since: float) -> list[Move]:
+        """See Ledger."""
+        with self._read() as connection:
+            return moves.moves(connection, since)
 
     def note_allocation(self, target: Target, allocation: Allocation, at: float) -> None:
         """See Ledger."""
