@@ -13,9 +13,9 @@ import requests
 from actuator.durations import to_seconds
 from actuator.model import Observation, Order, Target
 
-_IDENTITY = ("node", "namespace", "pod", "container", "container_id")
+IDENTITY = ("node", "namespace", "pod", "container", "container_id")
 _UNITS = {"cpu": "cores", "memory": "bytes"}
-_TRUTH = "cadvisor"
+TRUTH = "cadvisor"
 """The source whose samples must be fresh: what is used comes from there."""
 
 Sample = tuple[Mapping[str, str], float]
@@ -71,6 +71,10 @@ class Observer:
         samples, _ = self._query(expression, at)
         return any(_concerns(labels, order) for labels, _ in samples)
 
+    def query(self, expression: str, at: float) -> list[Sample]:
+        """Return the rows of an instant vector. Raises PrometheusError."""
+        return self._query(expression, at)[0]
+
     def _query(self, expression: str, at: float | None) -> tuple[list[Sample], float]:
         """Return the samples at ``at``, or now by Prometheus' clock; and what that clock shows."""
         when = {} if at is None else {"time": f"{at:.3f}"}
@@ -95,7 +99,7 @@ class Observer:
 
 def _concerns(labels: Mapping[str, str], order: Order) -> bool:
     """Rows that name no resource are about the one that the rule's own labels name."""
-    same = all(labels.get(name, "") == getattr(order.target, name) for name in _IDENTITY)
+    same = all(labels.get(name, "") == getattr(order.target, name) for name in IDENTITY)
     return same and labels.get("resource", order.resource) == order.resource
 
 
@@ -120,7 +124,7 @@ def _everything(order: Order) -> str:
     parts = [
         f'{{__name__=~"{_usage_name(resource)}|{more}",{of_container}}}',
         f'{{__name__=~"{node}",{of_node}}}',
-        f'cpp_last_sample_timestamp_seconds{{source="{_TRUTH}",{of_node}}}',
+        f'cpp_last_sample_timestamp_seconds{{source="{TRUTH}",{of_node}}}',
         *(f'label_replace({expression}, "ask", "{ask}", "", "")' for ask, expression in computed.items()),
     ]
     return " or ".join(parts)
@@ -131,7 +135,7 @@ def _usage_name(resource: str) -> str:
 
 
 def _selector(target: Target) -> str:
-    return ",".join(f"{name}={json.dumps(getattr(target, name))}" for name in _IDENTITY)
+    return ",".join(f"{name}={json.dumps(getattr(target, name))}" for name in IDENTITY)
 
 
 def _observation(samples: list[Sample], resource: str, firing: bool, at: float, interval: float) -> Observation:

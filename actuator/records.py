@@ -87,6 +87,11 @@ class Migration:
         return self.steps["steer"].step.uid
 
     @property
+    def source(self) -> str:
+        """Where it comes from."""
+        return self.steps["place"].target.node
+
+    @property
     def node(self) -> str:
         """Where it goes."""
         return self.steps["place"].step.node

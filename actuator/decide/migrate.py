@@ -7,11 +7,10 @@ from actuator.decide.movable import forbidden
 from actuator.decide.relieve import DONE_BY_CPU
 from actuator.decide.situation import Situation, refuse, refuse_for_good
 from actuator.decide.targets import nearest, obstacle, wanted_tier
-from actuator.model import Plan, Refusal, Step
+from actuator.model import Order, Plan, Refusal, Step
 from actuator.placement import Mover, Place, Scene
 
-AHEAD = "CppMigrateAhead"
-"""Alerts whose names begin so ask to move ahead of trouble that is forecast."""
+_AHEAD = "CppMigrateAhead"
 
 
 def plan(s: Situation) -> Plan | Refusal:
@@ -20,8 +19,13 @@ def plan(s: Situation) -> Plan | Refusal:
         return refuse_for_good("unsupported", f"no supported platform here can {s.order.intent}")
     if (refusal := _relief_pending(s, s.scene)) is not None:
         return refusal
-    bounds = preemptive(s.limits) if s.order.alert.startswith(AHEAD) else reactive(s.limits)
+    bounds = preemptive(s.limits) if ahead(s.order) else reactive(s.limits)
     return best_move(s, s.scene, bounds, quarantine=False)
+
+
+def ahead(order: Order) -> bool:
+    """Tell whether the order asks to move before trouble that is only forecast."""
+    return order.alert.startswith(_AHEAD)
 
 
 def best_move(s: Situation, scene: Scene, bounds: Bounds, quarantine: bool) -> Plan | Refusal:

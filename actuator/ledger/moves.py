@@ -4,6 +4,7 @@ import sqlite3
 from itertools import groupby
 
 from actuator.ledger.rows import step_of, target_of
+from actuator.model import Target
 from actuator.placement import Move
 from actuator.records import Migration
 
@@ -31,3 +32,13 @@ def moves(connection: sqlite3.Connection, since: float) -> list[Move]:
         (since,),
     )
     return [Move(row["controller"], target_of(row).node, row["node"], row["started_at"]) for row in rows]
+
+
+def throttled_since(connection: sqlite3.Connection) -> dict[Target, float]:
+    """Return when each throttle in force was last set or tightened; 0 where no step tells."""
+    rows = connection.execute(
+        "SELECT throttles.target, coalesce(max(steps.finished_at), 0) AS at FROM throttles LEFT JOIN steps"
+        " ON steps.target = throttles.target AND steps.kind = 'set_limit' AND steps.origin = 'order'"
+        " WHERE throttles.ended_at IS NULL GROUP BY throttles.target"
+    )
+    return {target_of(row): row["at"] for row in rows}

@@ -1,6 +1,6 @@
 """What the actuator asks of a ledger, wherever it is kept. Every method may raise LedgerError."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -83,6 +83,9 @@ class Ledger(Protocol):
 
     def migrations(self) -> list[Migration]:
         """Return the moves that were begun and are not yet cleared; ``interrupted`` and ``planned`` leave them out."""
+
+    def throttled_since(self) -> Mapping[Target, float]:
+        """Return when each throttle in force was last set or tightened; 0 where that is not known."""
 
     def moves(self, since: float) -> list[Move]:
         """Return the evictions made since."""

@@ -1,6 +1,6 @@
 """The ledger in one SQLite file: each method is one transaction over the functions of this package."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,11 @@ class SqliteLedger:
         """See Ledger."""
         with self._read() as connection:
             return moves.migrations(connection)
+
+    def throttled_since(self) -> Mapping[Target, float]:
+        """See Ledger."""
+        with self._read() as connection:
+            return moves.throttled_since(connection)
 
     def moves(self, since: float) -> list[Move]:
         """See Ledger."""

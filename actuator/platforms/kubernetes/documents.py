@@ -9,6 +9,8 @@ from kubernetes.utils.quantity import parse_quantity
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from actuator.platforms.kubernetes.scheduling import Affinity, Taint, Toleration, Volume
+
 _parse: Callable[[str], Decimal] = parse_quantity
 
 
@@ -31,6 +33,7 @@ class Owner(Document):
 
     kind: str
     name: str
+    uid: str = ""
     controller: bool = False
 
 
@@ -43,6 +46,7 @@ class Metadata(Document):
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     owner_references: tuple[Owner, ...] = ()
+    creation_timestamp: datetime | None = None
     deletion_timestamp: datetime | None = None
 
     @property
@@ -72,6 +76,8 @@ class Container(Document):
     image: str = ""
     resources: Resources = Resources()
     resize_policy: tuple[ResizePolicy, ...] = ()
+    restart_policy: str = ""
+    """Of an init container: ``Always`` where it runs beside the others."""
 
     def restarts_for(self, resource: str) -> bool:
         """Return whether a change of ``resource`` would restart it."""
@@ -112,6 +118,7 @@ class Condition(Document):
     status: str
     reason: str = ""
     message: str = ""
+    last_transition_time: datetime | None = None
 
 
 class PodSpec(Document):
@@ -120,12 +127,19 @@ class PodSpec(Document):
     node_name: str = ""
     priority: int | None = None
     containers: tuple[Container, ...]
+    init_containers: tuple[Container, ...] = ()
+    overhead: dict[str, Quantity] = {}
+    node_selector: dict[str, str] = {}
+    affinity: Affinity = Affinity()
+    tolerations: tuple[Toleration, ...] = ()
+    volumes: tuple[Volume, ...] = ()
 
 
 class PodStatus(Document):
     """What a pod is."""
 
     phase: str = ""
+    start_time: datetime | None = None
     qos_class: str = ""
     conditions: tuple[Condition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
@@ -150,17 +164,40 @@ class Pod(Document):
         """Return a condition that is true."""
         return next((each for each in self.status.conditions if each.type == kind and each.status == "True"), None)
 
+    @property
+    def ready(self) -> bool:
+        """Whether it serves."""
+        return self.metadata.deletion_timestamp is None and self.condition("Ready") is not None
+
+    def request(self, resource: str) -> float:
+        """Return what the scheduler sets aside for it."""
+        spec = self.spec
+        beside = [each for each in spec.init_containers if each.restart_policy == "Always"]
+        before = [each for each in spec.init_containers if each.restart_policy != "Always"]
+        together = sum(each.resources.requests.get(resource, 0.0) for each in (*spec.containers, *beside))
+        alone = max((each.resources.requests.get(resource, 0.0) for each in before), default=0.0)
+        return max(together, alone) + spec.overhead.get(resource, 0.0)
+
+
+class NodeSpec(Document):
+    """What is asked of a node."""
+
+    unschedulable: bool = False
+    taints: tuple[Taint, ...] = ()
+
 
 class NodeStatus(Document):
     """What a node has."""
 
     allocatable: dict[str, Quantity]
+    conditions: tuple[Condition, ...] = ()
 
 
 class Node(Document):
     """``GET /api/v1/nodes/{name}``."""
 
     metadata: Metadata
+    spec: NodeSpec = NodeSpec()
     status: NodeStatus
 
 
