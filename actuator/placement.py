@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 
 from actuator.model import Target
 
+MOVED_AT = "cpp/moved-at"
+"""Annotation of a replacement that was steered: when, in epoch seconds."""
+MOVED_FROM = "cpp/moved-from"
+"""Annotation of a replacement that was steered: uid of the pod that it replaces."""
 ISOLATED = "isolated"
 """The security tier of nodes that take risky containers, and nobody else."""
 
@@ -109,3 +113,13 @@ class Scene:
     def place(self, node: str) -> Place | None:
         """Return a node."""
         return next((place for place in self.places if place.node == node), None)
+
+
+@dataclass(frozen=True)
+class Landing:
+    """The replacement of a pod that was evicted."""
+
+    pod: str
+    node: str
+    """Empty while no node is chosen."""
+    ready: bool

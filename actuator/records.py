@@ -82,6 +82,11 @@ class Migration:
     """By kind: ``place``, ``steer``, ``evict``, ``land`` and ``clear``."""
 
     @property
+    def target(self) -> Target:
+        """The container by which the pod that moves is called."""
+        return self.steps["place"].target
+
+    @property
     def controller(self) -> str:
         """Uid of the controller whose pod moves."""
         return self.steps["steer"].step.uid
@@ -89,7 +94,7 @@ class Migration:
     @property
     def source(self) -> str:
         """Where it comes from."""
-        return self.steps["place"].target.node
+        return self.target.node
 
     @property
     def node(self) -> str:

@@ -4,8 +4,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Protocol
 
-from actuator.ledger.protocol import Ledger
 from actuator.decide.migrate import ahead
+from actuator.ledger.protocol import Ledger
 from actuator.model import Intent, Order, Target
 from actuator.observe import PrometheusError
 from actuator.outlook import Outlook, PodOutlook, Scout

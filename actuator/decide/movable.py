@@ -74,6 +74,12 @@ def _budget(_: Situation, mover: Mover) -> Refusal | None:
     return None
 
 
+def _underway(s: Situation, mover: Mover) -> Refusal | None:
+    if s.scene is not None and mover.controller_uid in s.scene.underway:
+        return refuse("move_underway", f"another pod of {mover.controller} is being moved")
+    return None
+
+
 def _rest(s: Situation, mover: Mover) -> Refusal | None:
     since = s.now - (mover.moved_at or 0.0)
     if mover.moved_at is not None and since < s.limits.move_rest:
@@ -83,5 +89,5 @@ def _rest(s: Situation, mover: Mover) -> Refusal | None:
 
 
 _RULES: tuple[Rule, ...] = (
-    _own_part, _opted_out, _bare, _bound, _batch, _volumes, _alone, _steered, _budget, _rest
+    _own_part, _opted_out, _bare, _bound, _batch, _volumes, _alone, _steered, _budget, _underway, _rest
 )  # fmt: skip

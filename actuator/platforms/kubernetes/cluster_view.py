@@ -8,7 +8,7 @@ from itertools import chain
 
 from actuator.model import Target
 from actuator.placement import Mover, Place, Room
-from actuator.platforms.kubernetes.api import Api
+from actuator.platforms.kubernetes.cluster_api import ClusterApi
 from actuator.platforms.kubernetes.documents import Node, Pod
 from actuator.platforms.kubernetes.fits import Neighbours, barrier
 from actuator.platforms.kubernetes.mover import mover_of
@@ -37,7 +37,7 @@ class ClusterView:
     That is safe: the scheduler has the last word on room, and the eviction on budgets and on who is meant.
     """
 
-    def __init__(self, api: Api, home: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, api: ClusterApi, home: str, clock: Callable[[], float] = time.monotonic) -> None:
         """``home`` is the namespace of this system, none of whose pods is moved."""
         self._api, self._home, self._clock = api, home, clock
         self._seen = Snapshot(-_FRESH_SECONDS, {}, {})
@@ -57,7 +57,7 @@ class ClusterView:
         now = self._clock()
         if now - self._seen.at >= _FRESH_SECONDS:
             pods = defaultdict(list)
-            for pod in self._api.all_pods():
+            for pod in self._api.pods():
                 if pod.spec.node_name and pod.status.phase not in _OVER:
                     pods[pod.spec.node_name].append(pod)
             self._seen = Snapshot(now, {node.metadata.name: node for node in self._api.nodes()}, pods)

@@ -103,6 +103,7 @@ class ContainerStatus(Document):
     container_id: str = Field(default="", alias="containerID")
     resources: Resources = Resources()
     """In force, as the runtime says."""
+    restart_count: int = 0
     state: ContainerState = ContainerState()
 
     @property
@@ -212,6 +213,12 @@ class Pods(Document):
 
     metadata: Page = Page()
     items: tuple[Pod, ...] = ()
+
+
+class Nodes(Document):
+    """All nodes."""
+
+    items: tuple[Node, ...] = ()
 
 
 class Named(Document):

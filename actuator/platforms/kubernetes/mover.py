@@ -1,24 +1,22 @@
 """A pod as one that may be moved: what its owner, its siblings and its budgets say."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from contextlib import suppress
 from statistics import median
 
 from actuator.model import Target
-from actuator.placement import Mover
-from actuator.platforms.kubernetes.documents import Budget, Namespace, Pod
+from actuator.placement import MOVED_AT, Mover
+from actuator.platforms.kubernetes.budgets import Budget
+from actuator.platforms.kubernetes.consent import belongs_to, opted_out, own_part
+from actuator.platforms.kubernetes.documents import Metadata, Pod
 
 ALLOW_ALONE = "cpp/allow-single-replica-move"
 ALLOW_LOSS = "cpp/allow-volume-loss"
-MOVED_AT = "cpp/moved-at"
 STEER = "cpp/steer"
-_OPT_OUT = "cpp/opt-out"
-_PART = "cpp/part"
-_SYSTEM = "kube-system"
 
 
 def mover_of(
-    target: Target, pod: Pod, others: Iterable[Pod], budgets: Iterable[Budget], namespace: Namespace, home: str
+    target: Target, pod: Pod, others: Iterable[Pod], budgets: Iterable[Budget], namespace: Metadata, home: str
 ) -> Mover:
     """Return the pod of ``target``; ``others`` are all other pods, ``home`` the namespace of this system."""
     controller = pod.metadata.controller
@@ -39,11 +37,9 @@ def mover_of(
         moved_at=max(filter(None, map(_moved_at, siblings)), default=None),
         local_volumes=_local_volumes(pod),
         may_be_alone=pod.metadata.annotations.get(ALLOW_ALONE) == "true",
-        opted_out=any(
-            each.annotations.get(_OPT_OUT, "false") != "false" for each in (pod.metadata, namespace.metadata)
-        ),
-        own_part=_PART in pod.metadata.labels or pod.metadata.namespace in (_SYSTEM, home),
-        steered=namespace.metadata.labels.get(STEER) == "enabled",
+        opted_out=opted_out(pod, namespace),
+        own_part=bool(belongs_to(pod)) or any(own_part(pod, each, home) for each in pod.spec.containers),
+        steered=namespace.labels.get(STEER) == "enabled",
     )
 
 

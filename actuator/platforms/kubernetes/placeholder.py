@@ -12,11 +12,14 @@ from actuator.platforms.kubernetes.resize import quantity
 
 RESERVATION = "reservation"
 """What a placeholder is for where it holds a container's reservation on the container's own node."""
+MOVE = "move"
+"""What it is for where it holds room on another node for a pod that is about to move there."""
 PRIORITY_CLASS = "cpp-shadow"
 PURPOSE = "cpp/shadow"
 """The label that tells what a placeholder is for."""
 _FOR = "cpp/for"
 _PART_OF_NAME = 30
+_MOVE_PREFIX = "shadow-move-"
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,21 @@ class Placeholder:
     purpose: str
     target: Target
     """Whose room it is."""
+
+
+def for_move(target: Target, uid: str, node: str, requests: Mapping[str, float]) -> Placeholder:
+    """Return what holds room on ``node`` for the replacement of the pod with ``uid``."""
+    return Placeholder(move_name(uid), node, requests, MOVE, target)
+
+
+def move_name(uid: str) -> str:
+    """Return the name of the placeholder for the move of the pod with ``uid``."""
+    return f"{_MOVE_PREFIX}{uid}"
+
+
+def moved_uid(pod: Pod) -> str:
+    """Return the uid of the pod for whose move a placeholder holds room."""
+    return pod.metadata.name.removeprefix(_MOVE_PREFIX)
 
 
 def for_reservation(target: Target, resource: str, amount: float) -> Placeholder:
