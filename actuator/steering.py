@@ -34,9 +34,11 @@ class Steering:
         The room held for it is freed in the same breath, so that the scheduler finds it free. Raises LedgerError.
         """
         at = self._clock()
-        migration = next((each for each in self._ledger.migrations() if _is_for(each, pod, at)), None)
+        underway = self._ledger.migrations()
+        migration = next((each for each in underway if _is_for(each, pod, at)), None)
         if migration is None:
             return []
+        self._used &= {each.steps["evict"].step.uid for each in underway}
         if not dry_run and not self._take(migration, namespace):
             return []
         return _changes(pod, migration, at)
