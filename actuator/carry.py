@@ -6,6 +6,7 @@ import structlog
 
 from actuator.ledger.protocol import Ledger
 from actuator.model import Refusal, StepOutcome, StepState
+from actuator.moving import AFTERWARDS
 from actuator.platforms.errors import UnsettledError
 from actuator.records import StepRecord
 from actuator.seams import Executor
@@ -27,10 +28,14 @@ class Carrier:
         What a plan gives up in the ledger for a limit ends in one transaction with that limit's step, and is not asked
         about: between the two, a raise would keep its reservation and could be made twice.
 
+        How a move ends is seen to by ``Relocations``.
+
         Return the refusal that stopped it, of ``check`` or of the platform, if one did.
         """
         limit_set = False
         for record in records:
+            if record.step.kind in AFTERWARDS:
+                break
             if limit_set and record.step.kind != "set_limit":
                 self._executor.apply(record.target, record.step)
                 continue

@@ -12,26 +12,34 @@ from actuator.config import Config
 from actuator.leader import LeaseElection
 from actuator.ledger.mirror import Mirror
 from actuator.ledger.mirrored import MirroredLedger
+from actuator.moving import Moving
 from actuator.observe import Observer
-from actuator.platforms.kubernetes.api import Api
+from actuator.outlook import Scout
+from actuator.platforms.kubernetes.cluster_api import ClusterApi
+from actuator.platforms.kubernetes.cluster_view import ClusterView
 from actuator.platforms.kubernetes.connect import connect
 from actuator.platforms.kubernetes.fence import FencedClient
 from actuator.platforms.kubernetes.leases import ClusterLease, LeaderLabel
+from actuator.platforms.kubernetes.moves import Moves
 from actuator.platforms.kubernetes.orders import OrderObjects
+from actuator.platforms.kubernetes.placeholders import Placeholders
 from actuator.platforms.kubernetes.platform import KubernetesPlatform
-from actuator.platforms.protocol import Platform
 from actuator.platforms.settings import KubernetesConfig
-from actuator.service import ALONE, Replicas
+from actuator.relocate import MovingExecutor
+from actuator.service import ALONE, Outside, Replicas
 
 
-def open_cluster(
-    config: Config, settings: KubernetesConfig, observer: Observer, by_hand: bool
-) -> tuple[Platform, Replicas]:
-    """Return the platform and the replicas; raise ConfigError where the API server cannot be spoken to."""
+def open_cluster(config: Config, settings: KubernetesConfig, observer: Observer, by_hand: bool) -> Outside:
+    """Return what the actuator touches; raise ConfigError where the API server cannot be spoken to."""
     client = connect(settings)
     replicas = ALONE if by_hand else _replicas(config, settings, client)
     fenced = FencedClient(client.configuration, replicas.election.leads)
-    return KubernetesPlatform(Api(fenced, settings.timeout), settings, observer.memory_in_use), replicas
+    api = ClusterApi(fenced, settings.timeout)
+    platform = KubernetesPlatform(api, settings, observer.memory_in_use)
+    hands = Moves(api, Placeholders(api, settings))
+    scout = Scout(observer.query, config.prometheus.scrape_interval)
+    moving = Moving(ClusterView(api, settings.namespace), hands, scout)
+    return Outside(platform, MovingExecutor(platform, hands), observer, replicas, moving)
 
 
 def _replicas(config: Config, settings: KubernetesConfig, client: ApiClient) -> Replicas:

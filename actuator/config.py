@@ -65,6 +65,17 @@ class ThrottleConfig(Section):
     """A throttle is loosened one step when its cause has been gone for this long; each relapse doubles it."""
 
 
+class AdmissionConfig(Section):
+    """Where the API server asks about new pods, so that the replacement of a pod that moves goes to its target."""
+
+    listen_address: str = ":17903"
+    """Address to listen on, in TLS."""
+    cert_file: Path
+    """PEM file with the certificate and its chain; read again when it changes."""
+    key_file: Path
+    """PEM file with the private key."""
+
+
 class Config(Section):
     """All keys of the file; ``webhook.token_file`` is the only one that must be given."""
 
@@ -84,6 +95,8 @@ class Config(Section):
     """What the actuator remembers."""
     platform: PlatformConfig = DockerConfig()
     """Where containers run."""
+    admission: AdmissionConfig | None = None
+    """Where the API server asks about new pods; without it no replacement is steered."""
     throttle: ThrottleConfig = ThrottleConfig()
     """How a throttle is loosened."""
     limits: Limits = Limits.model_validate({})

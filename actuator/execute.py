@@ -53,7 +53,7 @@ class Executor:
             else:
                 self._platform.let_go(target, step.resource)
         except PlatformError as e:
-            return StepOutcome(StepState.REVERTED, error=str(e), refusal=_refusal(e))
+            return put_back(e)
         return StepOutcome(StepState.DONE)
 
     def _do(self, target: Target, step: Step, before: KernelValue) -> StepOutcome:
@@ -92,6 +92,11 @@ class Executor:
             return self._platform.kernel_value(target, resource)
         except PlatformError:
             return None
+
+
+def put_back(failure: PlatformError) -> StepOutcome:
+    """Return the outcome of a step that has left everything as it was."""
+    return StepOutcome(StepState.REVERTED, error=str(failure), refusal=_refusal(failure))
 
 
 def _refusal(failure: PlatformError) -> Refusal | None:

@@ -5,7 +5,7 @@ from actuator.execute import Executor
 from actuator.observe import Observer
 from actuator.platforms.protocol import Platform
 from actuator.platforms.settings import DockerConfig
-from actuator.service import ALONE, Outside, Replicas
+from actuator.service import Outside
 
 
 def open_outside(config: Config, by_hand: bool = False) -> Outside:
@@ -15,13 +15,9 @@ def open_outside(config: Config, by_hand: bool = False) -> Outside:
     """
     prometheus = config.prometheus
     observer = Observer(prometheus.url, prometheus.timeout, prometheus.scrape_interval)
-    platform, replicas = _platform(config, observer, by_hand)
-    return Outside(platform, Executor(platform), observer, replicas)
-
-
-def _platform(config: Config, observer: Observer, by_hand: bool) -> tuple[Platform, Replicas]:
     if isinstance(config.platform, DockerConfig):
-        return _docker(config.platform), ALONE
+        platform = _docker(config.platform)
+        return Outside(platform, Executor(platform), observer)
     # 66 MB and a fifth of a second.
     from actuator.cluster import open_cluster  # noqa: PLC0415 - for this platform only
 

@@ -1,101 +1,94 @@
 """Moves, from the first step to the last: the steps up to the eviction, and then the wait until the pod has landed."""
 
-from typing import Protocol
+from contextlib import ExitStack
+from functools import partial
 
 import structlog
 
+from actuator.crew import Crew
+from actuator.execute import Executor, put_back
 from actuator.ledger.protocol import Ledger
 from actuator.model import Step, StepOutcome, StepState, Target
+from actuator.moving import MOVE_STEPS, Hands
 from actuator.placement import Landing
-from actuator.platforms.errors import ConflictError, GoneError, PlatformError, RejectedError
+from actuator.platforms.errors import ConflictError, GoneError, PlatformError, RejectedError, UnsettledError
+from actuator.platforms.protocol import Platform
 from actuator.records import Migration, StepRecord
 
-MOVE_STEPS = ("place", "steer", "evict", "land", "clear")
-AFTERWARDS = ("land", "clear")
-"""What is left to ``Relocations.tend``: it waits for others, or ends what was begun."""
 _SWEEP_SECONDS = 60.0
 _log = structlog.get_logger(__name__)
 
 
-class Hands(Protocol):
-    """A platform that moves pods. Every method may raise the errors of ``platforms.errors``; each may be repeated."""
+class MovingExecutor(Executor):
+    """Carries out the steps of moves too, up to the eviction."""
 
-    def place(self, target: Target, uid: str, node: str) -> None:
-        """Hold room on ``node`` for all that the pod requests."""
-
-    def evict(self, target: Target, uid: str) -> None:
-        """Evict the pod of this uid, while room is held for it."""
-
-    def evicted(self, target: Target, uid: str) -> bool:
-        """Tell whether that pod is gone or on its way out."""
-
-    def landing(self, target: Target, uid: str, controller: str, made_after: float) -> Landing | None:
-        """Return where its replacement is; None where there is none yet."""
-
-    def clear(self, uid: str) -> None:
-        """Hold no more room for it."""
-
-    def steered(self, namespace: str, uid: str) -> bool:
-        """Tell whether a replacement was steered already and is there."""
-
-    def held(self) -> list[str]:
-        """Return the uids of the pods for whose moves room is held."""
-
-
-class Relocator:
-    """Carries out ``place``, ``steer`` and ``evict``."""
-
-    def __init__(self, hands: Hands) -> None:
+    def __init__(self, platform: Platform, hands: Hands) -> None:
+        super().__init__(platform)
         self._hands = hands
 
     def apply(self, target: Target, step: Step) -> StepOutcome:
-        """Do the step. To steer is nothing but its record: whoever makes the replacement is told from the ledger."""
-        try:
-            if step.kind == "place":
-                self._hands.place(target, step.uid, step.node)
-            elif step.kind == "evict":
+        """Do the step, as ``Executor``. To steer is nothing but its record: the webhook is told from the ledger."""
+        match step.kind:
+            case "place":
+                return self._place(target, step)
+            case "steer":
+                return StepOutcome(StepState.DONE)
+            case "evict":
                 return self._evict(target, step)
+        return super().apply(target, step)
+
+    def _place(self, target: Target, step: Step) -> StepOutcome:
+        try:
+            self._hands.place(target, step.uid, step.node)
         except PlatformError as error:
-            return StepOutcome(StepState.REVERTED, error=str(error))
+            return put_back(error)
         return StepOutcome(StepState.DONE)
 
     def _evict(self, target: Target, step: Step) -> StepOutcome:
         try:
             self._hands.evict(target, step.uid)
+        except GoneError:
+            return StepOutcome(StepState.DONE)
         except (ConflictError, RejectedError) as error:
-            return StepOutcome(StepState.REVERTED, error=str(error))
+            return put_back(error)
         except PlatformError as error:
-            # A call whose answer was lost may have been carried out all the same.
-            if not isinstance(error, GoneError) and not self._hands.evicted(target, step.uid):
-                return StepOutcome(StepState.REVERTED, error=str(error))
+            return self._unanswered(target, step, error)
         return StepOutcome(StepState.DONE)
+
+    def _unanswered(self, target: Target, step: Step, failure: PlatformError) -> StepOutcome:
+        """A call whose answer was lost may have been carried out all the same."""
+        try:
+            evicted = self._hands.evicted(target, step.uid)
+        except PlatformError as error:
+            raise UnsettledError(f"nobody can tell whether pod {target.pod} was evicted: {error}") from failure
+        return StepOutcome(StepState.DONE) if evicted else put_back(failure)
 
 
 class Relocations:
     """Sees every move through that was begun, whoever began it: this process, or one that died."""
 
-    def __init__(self, ledger: Ledger, hands: Hands) -> None:
-        self._ledger, self._hands = ledger, hands
+    def __init__(self, ledger: Ledger, hands: Hands, crew: Crew) -> None:
+        self._ledger, self._hands, self._crew = ledger, hands, crew
         self._next_sweep = 0.0
 
     def tend(self, at: float) -> None:
         """Take each move a step further, where that can be done at epoch seconds ``at``."""
         for migration in self._ledger.migrations():
-            order = self._ledger.order(migration.order_id)
-            with self._ledger.acting(order.target if order else migration.target) as free:
-                if free:
-                    self._try(migration, at)
+            with ExitStack() as right:
+                if right.enter_context(self._ledger.acting(migration.target)):
+                    self._crew.begin(right.pop_all(), partial(self._try, migration.order_id, at))
         if at >= self._next_sweep:
             self._sweep(at)
 
-    def _try(self, migration: Migration, at: float) -> None:
-        now = next((each for each in self._ledger.migrations() if each.order_id == migration.order_id), None)
+    def _try(self, order_id: int, at: float) -> None:
+        """With the right to touch the pod nothing is underway: what is unfinished waits, or was left by a crash."""
+        now = next((each for each in self._ledger.migrations() if each.order_id == order_id), None)
         if now is None:
             return
         try:
             self._tend(now, at)
         except PlatformError as error:
-            _log.warning("move not seen through", order=now.order_id, pod=now.target.pod, error=str(error))
+            _log.warning("move not seen through", order=order_id, pod=now.target.pod, error=str(error))
 
     def _tend(self, migration: Migration, at: float) -> None:
         evict, uid = migration.steps["evict"], migration.steps["evict"].step.uid

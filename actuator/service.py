@@ -13,6 +13,7 @@ import structlog
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
+from actuator.admission import create_admission
 from actuator.auth import BasicUsers, TokenFile
 from actuator.carry import Carrier
 from actuator.config import Config
@@ -23,16 +24,22 @@ from actuator.leader import Alone, Election
 from actuator.ledger.locks import hold_alone
 from actuator.ledger.sqlite import SqliteLedger
 from actuator.metrics import LedgerCollector, Meters
+from actuator.moving import Moving
 from actuator.platforms.protocol import Platform
 from actuator.recovery import Recovery
+from actuator.relocate import Relocations
 from actuator.seams import Executor, Observer
-from actuator.server import TlsSource, serving
+from actuator.server import TlsSource, listen, serving
+from actuator.steering import Steering
+from actuator.survey import Surveyor
 from actuator.tenure import Tenure
 from actuator.truth import Truth
-from actuator.webconfig import WebConfig
+from actuator.webconfig import TlsConfig, WebConfig
 from actuator.webhook import Desk, create_app
 from actuator.worker import Peers, Worker
 
+_REVIEW_BYTES = 4 * 2**20
+"""The API server takes no object of more than 3 MB."""
 _log = structlog.get_logger(__name__)
 
 
@@ -58,6 +65,8 @@ class Outside:
     executor: Executor
     observer: Observer
     replicas: Replicas = ALONE
+    moving: Moving | None = None
+    """None where the platform moves nothing."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +76,8 @@ class Service:
     ledger: SqliteLedger
     worker: Worker
     app: Flask
+    admission: Flask | None
+    """What the API server asks about new pods; None where nothing is moved."""
 
 
 def build(config: Config, outside: Outside, users: BasicUsers | None, clock: Callable[[], float]) -> Service:
@@ -79,16 +90,25 @@ def build(config: Config, outside: Outside, users: BasicUsers | None, clock: Cal
     gate = Gate(ledger, config.watchdog.silence, clock)
     carrier = Carrier(ledger, outside.executor, clock)
     truth, crew = Truth(outside.observer, gate, clock), Crew(meters)
+    relocations = Relocations(ledger, outside.moving.hands, crew) if outside.moving else None
     duties = Duties(config, ledger, outside.platform, truth, carrier, crew)
     recovery = Recovery(ledger, outside.platform, carrier, truth, crew, config.dry_run)
-    peers = Peers(ledger, outside.platform, outside.observer, carrier, gate, duties, recovery, truth, crew, tenure)
+    surveyor = Surveyor(outside.moving.nodes, outside.moving.scout, ledger) if outside.moving else None
+    peers = Peers(
+        ledger, outside.platform, outside.observer, carrier, gate, duties, recovery, truth, crew, tenure, surveyor,
+        relocations,
+    )  # fmt: skip
     worker = Worker(config, peers, meters, clock)
     registry.register(LedgerCollector(ledger, gate, config.dry_run, tenure.acts))
     token = TokenFile(config.webhook.token_file)
     desk = Desk(
         config.cluster, ledger, gate, token, users, registry, meters, worker.alive, tenure.acts, worker.wake, clock
     )
-    return Service(ledger, worker, create_app(desk, config.webhook.max_body_bytes))
+    admission = None
+    if outside.moving is not None:
+        steering = Steering(ledger, outside.moving.hands, clock)
+        admission = create_admission(steering, _REVIEW_BYTES)
+    return Service(ledger, worker, create_app(desk, config.webhook.max_body_bytes), admission)
 
 
 def run(
@@ -106,7 +126,11 @@ def run(
         service, stopped = build(config, outside, users, clock), threading.Event()
         _on_signal(stopped)
         thread = threading.Thread(name="worker", target=service.worker.run)
-        with serving(service.app, listener, config.webhook.max_body_bytes, tls), _standing(outside.replicas.election):
+        with (
+            serving(service.app, listener, config.webhook.max_body_bytes, tls),
+            _admitting(config, service.admission),
+            _standing(outside.replicas.election),
+        ):
             thread.start()
             _log.info("serving", address=str(listener.getsockname()), dry_run=config.dry_run, tls=tls is not None)
             stopped.wait()
@@ -114,6 +138,19 @@ def run(
             service.worker.stop()
             thread.join()
         service.ledger.close()
+
+
+@contextmanager
+def _admitting(config: Config, app: Flask | None) -> Iterator[None]:
+    """Answer the API server until the block ends, where the configuration says where."""
+    if config.admission is None or app is None:
+        yield
+        return
+    section = config.admission
+    files = TlsConfig(cert_file=section.cert_file.absolute(), key_file=section.key_file.absolute())
+    with serving(app, listen(section.listen_address), _REVIEW_BYTES, TlsSource(Path("admission"), files)):
+        _log.info("admitting", address=section.listen_address)
+        yield
 
 
 @contextmanager

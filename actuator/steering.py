@@ -7,10 +7,10 @@ from typing import Any
 import structlog
 
 from actuator.ledger.protocol import Ledger
+from actuator.moving import Hands
 from actuator.placement import MOVED_AT, MOVED_FROM
 from actuator.platforms.errors import PlatformError
 from actuator.records import Migration
-from actuator.relocate import Hands
 
 _WEIGHT = 100
 _PREFERRED = "preferredDuringSchedulingIgnoredDuringExecution"

@@ -2,11 +2,11 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
-from typing import Protocol
 
 from actuator.decide.migrate import ahead
 from actuator.ledger.protocol import Ledger
 from actuator.model import Intent, Order, Target
+from actuator.moving import Nodes
 from actuator.observe import PrometheusError
 from actuator.outlook import Outlook, PodOutlook, Scout
 from actuator.placement import Move, Mover, Place, Scene
@@ -15,16 +15,6 @@ from actuator.platforms.errors import PlatformError
 _DAY = 86_400.0
 _HEAVY = 10
 """Where no culprit is looked for, so many of a node's heaviest pods may be moved."""
-
-
-class Nodes(Protocol):
-    """What the platform knows of nodes and pods. Every method may raise the errors of ``platforms.errors``."""
-
-    def places(self) -> tuple[Place, ...]:
-        """Return every node, without forecasts."""
-
-    def movers(self, targets: Collection[Target]) -> list[Mover]:
-        """Return the pods of those containers that are there, without forecasts and scores."""
 
 
 class Surveyor:

@@ -17,17 +17,20 @@ from actuator.gate import Gate
 from actuator.ledger.database import LedgerError
 from actuator.ledger.protocol import Ledger
 from actuator.metrics import Meters
-from actuator.model import Allocation, Notice, Order, OrderState, Plan, Refusal
+from actuator.model import Allocation, Intent, Notice, Order, OrderState, Plan, Refusal
 from actuator.platforms.errors import DEFERRED, PlatformError
 from actuator.platforms.protocol import Platform
 from actuator.records import Origin, StepRecord
 from actuator.recovery import Recovery
+from actuator.relocate import Relocations
 from actuator.seams import Observer
+from actuator.survey import Surveyor
 from actuator.tenure import Tenure
 from actuator.truth import Truth
 
 _PAUSE_BETWEEN_PASSES = 1.0
 _LONGEST_DELAY = 600.0
+_MOVES = frozenset({Intent.MIGRATE, Intent.QUARANTINE})
 _OF_THIS_SYSTEM = frozenset({"paused", "watchdog_silent", "prometheus_unreachable", "platform_unavailable"})
 """Refusals that say nothing about the container, of which its owner need not know."""
 _log = structlog.get_logger(__name__)
@@ -47,6 +50,9 @@ class Peers:
     truth: Truth
     crew: Crew
     tenure: Tenure
+    surveyor: Surveyor | None
+    """Looks around for orders to move; None where the platform moves nothing, as the next."""
+    relocations: Relocations | None
 
 
 class Worker:
@@ -94,6 +100,7 @@ class Worker:
                 return
             self._try(self._peers.recovery.run)
             self._try(lambda: self._peers.duties.run(self._clock()))
+            self._try(self._tend_moves)
             self._try(self._serve_due)
         except LedgerError as error:
             self._ledger_state(down=True, detail=str(error))
@@ -111,6 +118,10 @@ class Worker:
             return False
         return True
 
+    def _tend_moves(self) -> None:
+        if self._peers.relocations is not None:
+            self._peers.relocations.tend(self._clock())
+
     def _serve_due(self) -> None:
         for order in self._peers.ledger.due_orders(self._clock()):
             if self._stop.is_set() or self._peers.crew.full:
@@ -123,11 +134,17 @@ class Worker:
             if not right.enter_context(self._peers.ledger.acting(order.target)) or not self._still_due(order):
                 return
             verdict = self._peers.gate.refusal() or self._decide(order)
-            if isinstance(verdict, Plan):
+            if not isinstance(verdict, Plan):
+                self._refuse(order, verdict)
+            elif self._free(order, verdict, right):
                 records = self._record(order, verdict)
                 self._peers.crew.begin(right.pop_all(), partial(self._finish, order, records))
-            else:
-                self._refuse(order, verdict)
+
+    def _free(self, order: Order, plan: Plan, right: ExitStack) -> bool:
+        """A plan may take another pod than its order is about; that one must be in no other hand either."""
+        if plan.target is None or plan.target == order.target:
+            return True
+        return right.enter_context(self._peers.ledger.acting(plan.target))
 
     def _still_due(self, order: Order) -> bool:
         """Another thread may have had the order in hand when it was found to be due."""
@@ -147,7 +164,8 @@ class Worker:
         at = self._clock()
         observation = self._peers.observer.observe(order, at)
         memory = self._peers.ledger.recall(order, allocation, at)
-        return decide(order, observation, allocation, memory, self._config.limits)
+        scene = self._peers.surveyor.survey(order, at) if self._peers.surveyor and order.intent in _MOVES else None
+        return decide(order, observation, allocation, memory, self._config.limits, scene)
 
     def _look(self, order: Order) -> Allocation | None:
         allocation = self._peers.platform.inspect(order.target)
@@ -158,7 +176,8 @@ class Worker:
     def _record(self, order: Order, plan: Plan) -> list[StepRecord]:
         _log.info("plan", order=order.id, alert=order.alert, container=order.target.container, reason=plan.reason)
         self._tell(order, "Plan", plan.reason, warning=False)
-        return self._peers.ledger.record_plan(order.id, order.target, plan, Origin.ORDER, self._clock())
+        target = plan.target or order.target
+        return self._peers.ledger.record_plan(order.id, target, plan, Origin.ORDER, self._clock())
 
     def _carry_out(self, order: Order, records: Sequence[StepRecord]) -> None:
         refusal = None
