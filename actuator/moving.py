@@ -8,7 +8,6 @@ from actuator.model import Target
 from actuator.outlook import Scout
 from actuator.placement import Landing, Mover, Place
 
-MOVE_STEPS = ("place", "steer", "evict", "land", "clear")
 AFTERWARDS = ("land", "clear")
 """What waits for others, or ends what was begun: no order's thread is kept busy with it."""
 

@@ -9,7 +9,7 @@ from actuator.crew import Crew
 from actuator.execute import Executor, put_back
 from actuator.ledger.protocol import Ledger
 from actuator.model import Step, StepOutcome, StepState, Target
-from actuator.moving import MOVE_STEPS, Hands
+from actuator.moving import Hands
 from actuator.placement import Landing
 from actuator.platforms.errors import ConflictError, GoneError, PlatformError, RejectedError, UnsettledError
 from actuator.platforms.protocol import Platform
@@ -95,10 +95,17 @@ class Relocations:
         unsure = evict.state in (StepState.STARTED, StepState.FAILED)
         done = evict.state is StepState.DONE or (unsure and self._hands.evicted(migration.target, uid))
         if evict.state is StepState.STARTED and done:
-            self._end(evict, StepOutcome(StepState.DONE, error=""), at)
-        if done and not self._landed(migration, at):
+            self._end(evict, StepOutcome(StepState.DONE), at)
+        if not done:
+            self._give_up(migration, at)
+        elif not self._landed(migration, at):
             return
-        self._clear(migration, at)
+        self._clear(migration.steps["clear"], at)
+
+    def _give_up(self, migration: Migration, at: float) -> None:
+        for record in migration.steps.values():
+            if record.step.kind != "clear" and record.state in (StepState.PLANNED, StepState.STARTED):
+                self._end(record, StepOutcome(StepState.CANCELLED, error="the move was given up"), at)
 
     def _landed(self, migration: Migration, at: float) -> bool:
         """Return whether there is nothing more to wait for."""
@@ -120,12 +127,7 @@ class Relocations:
             return False
         return True
 
-    def _clear(self, migration: Migration, at: float) -> None:
-        for kind in MOVE_STEPS[:-1]:
-            record = migration.steps[kind]
-            if record.state in (StepState.PLANNED, StepState.STARTED):
-                self._end(record, StepOutcome(StepState.CANCELLED, error="the move was given up"), at)
-        clear = migration.steps["clear"]
+    def _clear(self, clear: StepRecord, at: float) -> None:
         if clear.state is StepState.PLANNED:
             self._ledger.begin_step(clear, at)
         else:

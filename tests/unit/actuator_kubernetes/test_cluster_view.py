@@ -7,7 +7,7 @@ from kubernetes.client import ApiClient
 
 from actuator.model import Target
 from actuator.placement import Mover
-from actuator.platforms.kubernetes.api import Api
+from actuator.platforms.kubernetes.cluster_api import ClusterApi
 from actuator.platforms.kubernetes.cluster_view import ClusterView
 
 GIB = 2.0**30
@@ -36,13 +36,13 @@ def mover(server: StubApiServer, client: ApiClient, name: str = "web-1") -> Move
     found = server.store.get("pods", "shop", name)
     container = found["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
     target = Target(found["spec"]["nodeName"], "shop", name, "main", container)
-    return ClusterView(Api(client, 5.0), "cpp-system").movers([target])[0]
+    return ClusterView(ClusterApi(client, 5.0), "cpp-system").movers([target])[0]
 
 
 def test_a_place_has_what_no_pod_has_requested_and_the_tier_it_was_given(
     shop: StubApiServer, client: ApiClient
 ) -> None:
-    n1, n2 = ClusterView(Api(client, 5.0), "cpp-system").places()
+    n1, n2 = ClusterView(ClusterApi(client, 5.0), "cpp-system").places()
     assert (n1.node, n1.tier, n2.node, n2.tier) == ("n1", "trusted", "n2", "")
     assert (n1.rooms["cpu"].capacity, n1.rooms["cpu"].unrequested) == (4.0, 3.0)
     assert n2.rooms["memory"].unrequested == 8 * GIB
@@ -53,13 +53,13 @@ def test_what_placeholders_hold_is_told_apart(shop: StubApiServer, client: ApiCl
     placeholder = pod("hold", "cpp-system", {"cpu": "1", "memory": "1Gi"}, {}, nodeName="n2")
     placeholder["metadata"]["labels"] = {"cpp/part": "shadow"}
     shop.add("pods", placeholder)
-    _, n2 = ClusterView(Api(client, 5.0), "cpp-system").places()
+    _, n2 = ClusterView(ClusterApi(client, 5.0), "cpp-system").places()
     assert (n2.rooms["cpu"].unrequested, n2.rooms["cpu"].held) == (3.0, 1.0)
 
 
 def test_a_pod_that_is_over_takes_no_room(shop: StubApiServer, client: ApiClient) -> None:
     shop.store.get("pods", "shop", "web-2")["status"]["phase"] = "Succeeded"
-    n1, _ = ClusterView(Api(client, 5.0), "cpp-system").places()
+    n1, _ = ClusterView(ClusterApi(client, 5.0), "cpp-system").places()
     assert n1.rooms["cpu"].unrequested == 3.5
 
 
@@ -74,8 +74,14 @@ def test_a_pod_is_known_with_its_controller_and_siblings(shop: StubApiServer, cl
 
 
 def test_another_container_of_the_same_name_is_not_meant(shop: StubApiServer, client: ApiClient) -> None:
-    assert ClusterView(Api(client, 5.0), "cpp-system").movers([Target("n1", "shop", "web-1", "main", "f" * 64)]) == []
-    assert ClusterView(Api(client, 5.0), "cpp-system").movers([Target("n1", "shop", "gone", "main", "f" * 64)]) == []
+    assert (
+        ClusterView(ClusterApi(client, 5.0), "cpp-system").movers([Target("n1", "shop", "web-1", "main", "f" * 64)])
+        == []
+    )
+    assert (
+        ClusterView(ClusterApi(client, 5.0), "cpp-system").movers([Target("n1", "shop", "gone", "main", "f" * 64)])
+        == []
+    )
 
 
 def test_a_bare_pod_has_no_controller_and_no_siblings(shop: StubApiServer, client: ApiClient) -> None:
@@ -146,7 +152,7 @@ def test_a_bound_volume_is_followed_to_its_nodes(shop: StubApiServer, client: Ap
 
 def test_lists_are_asked_for_once_in_a_while(shop: StubApiServer, client: ApiClient) -> None:
     now = [0.0]
-    view = ClusterView(Api(client, 5.0), "cpp-system", lambda: now[0])
+    view = ClusterView(ClusterApi(client, 5.0), "cpp-system", lambda: now[0])
     view.places()
     view.places()
     assert shop.counts["list", "pods"] == shop.counts["list", "nodes"] == 1
