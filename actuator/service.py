@@ -34,10 +34,12 @@ from actuator.steering import Steering
 from actuator.survey import Surveyor
 from actuator.tenure import Tenure
 from actuator.truth import Truth
-from actuator.webconfig import TlsConfig, WebConfig
+from actuator.webconfig import TlsConfig, WebConfig, tls_context
 from actuator.webhook import Desk, create_app
 from actuator.worker import Peers, Worker
 
+_ADMISSION = Path("admission")
+"""The section that complaints about its certificate name."""
 _REVIEW_BYTES = 4 * 2**20
 """The API server takes no object of more than 3 MB."""
 _log = structlog.get_logger(__name__)
@@ -128,7 +130,7 @@ def run(
         thread = threading.Thread(name="worker", target=service.worker.run)
         with (
             serving(service.app, listener, config.webhook.max_body_bytes, tls),
-            _admitting(config, service.admission),
+            admitting(config, service.admission),
             _standing(outside.replicas.election),
         ):
             thread.start()
@@ -141,14 +143,15 @@ def run(
 
 
 @contextmanager
-def _admitting(config: Config, app: Flask | None) -> Iterator[None]:
+def admitting(config: Config, app: Flask | None) -> Iterator[None]:
     """Answer the API server until the block ends, where the configuration says where."""
     if config.admission is None or app is None:
         yield
         return
     section = config.admission
     files = TlsConfig(cert_file=section.cert_file.absolute(), key_file=section.key_file.absolute())
-    with serving(app, listen(section.listen_address), _REVIEW_BYTES, TlsSource(Path("admission"), files)):
+    tls_context(_ADMISSION, files)
+    with serving(app, listen(section.listen_address), _REVIEW_BYTES, TlsSource(_ADMISSION, files)):
         _log.info("admitting", address=section.listen_address)
         yield
 
