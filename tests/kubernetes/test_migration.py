@@ -75,7 +75,7 @@ def open_scene(
     cluster: Cluster, own_client: ApiClient, webhook: dict[str, Any], tmp_path: Path
 ) -> Callable[..., MoveScene]:
     def begin(**limits: Any) -> MoveScene:
-        config = settings(tmp_path, move_relief="0s", **limits)
+        config = settings(tmp_path, move_relief="1s", start_up_grace="1s", **limits)
         config = config.model_validate(config.model_dump() | {"admission": webhook})
         return MoveScene(cluster, config, own_client)
 

@@ -5,7 +5,7 @@ from kubernetes.client import ApiClient, PolicyV1Api, V1DeleteOptions, V1Evictio
 from actuator.platforms.kubernetes.api import Api
 from actuator.platforms.kubernetes.budgets import Budget, Budgets
 from actuator.platforms.kubernetes.documents import Node, Nodes
-from actuator.platforms.kubernetes.scheduling import BoundClaim, PersistentVolume
+from actuator.platforms.kubernetes.volumes import BoundClaim, PersistentVolume
 
 
 class ClusterApi(Api):

@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-_REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
-
 
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, alias_generator=to_camel, populate_by_name=True)
@@ -69,7 +67,7 @@ class NodeChoice(_Document):
 class NodeAffinity(_Document):
     """Nodes that a pod requires; what it merely prefers is the scheduler's affair."""
 
-    required: NodeChoice | None = Field(default=None, alias=_REQUIRED)
+    required: NodeChoice | None = Field(default=None, alias="requiredDuringSchedulingIgnoredDuringExecution")
 
 
 class Labels(_Document):
@@ -101,7 +99,7 @@ class PodTerm(_Document):
 class PodAffinity(_Document):
     """Pods that a pod requires to be near, or far."""
 
-    required: tuple[PodTerm, ...] = Field(default=(), alias=_REQUIRED)
+    required: tuple[PodTerm, ...] = Field(default=(), alias="requiredDuringSchedulingIgnoredDuringExecution")
 
 
 class Affinity(_Document):
@@ -153,33 +151,3 @@ class Volume(_Document):
     def local(self) -> bool:
         """Whether what is in it stays behind on the node."""
         return self.empty_dir is not None or self.host_path is not None
-
-
-class ClaimSpec(_Document):
-    """What a claim is bound to."""
-
-    volume_name: str = ""
-
-
-class BoundClaim(_Document):
-    """``GET /api/v1/namespaces/{namespace}/persistentvolumeclaims/{name}``."""
-
-    spec: ClaimSpec = ClaimSpec()
-
-
-class VolumeNodes(_Document):
-    """From which nodes a volume can be reached."""
-
-    required: NodeChoice | None = None
-
-
-class VolumeSpec(_Document):
-    """Where a persistent volume is."""
-
-    node_affinity: VolumeNodes = VolumeNodes()
-
-
-class PersistentVolume(_Document):
-    """``GET /api/v1/persistentvolumes/{name}``."""
-
-    spec: VolumeSpec = VolumeSpec()
