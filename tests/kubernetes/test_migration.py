@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from kubernetes.client import ApiClient
-from move_scene import Forecasts, MoveScene, SimulatedNode, allow_moves
+from move_scene import Forecasts, MoveScene, SimulatedNode, allow_moves, await_open
 from worker_scene import as_actuator, settings, settle_in
 
 from actuator.model import Target
@@ -97,6 +97,7 @@ def workloads(cluster: Cluster) -> Iterator[Callable[..., Target]]:
         _wait_ready(cluster, namespace, name, max(replicas, 1))
         for node in others:
             cluster.kubectl("uncordon", node)
+        await_open(cluster, *others)
         return targets(cluster, name, namespace)[0]
 
     yield run

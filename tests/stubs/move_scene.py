@@ -117,6 +117,7 @@ class MoveScene(Scene):
 
     def __enter__(self) -> "MoveScene":
         self._listening.enter_context(admitting(self._config, self.service.admission))
+        self.service.worker.run_once()  # only who has taken over takes alerts
         super().__enter__()
         return self
 
@@ -156,6 +157,17 @@ class MoveScene(Scene):
         return plans[-1]["steps"] if plans else []
 
 
+def await_open(cluster: Cluster, *nodes: str) -> None:
+    """Wait until the scheduler may use the nodes."""
+
+    def taken(node: str) -> bool:
+        found = cluster.get("node", node)
+        states = {each["type"]: each["status"] for each in found["status"].get("conditions", [])}
+        return states.get("Ready") == "True" and not found["spec"].get("taints")
+
+    cluster.wait_for(lambda: all(map(taken, nodes)), 60, f"{', '.join(nodes)} are Ready and without taints")
+
+
 class SimulatedNode:
     """A node without a kubelet: kept Ready, and its pods with it."""
 
@@ -171,8 +183,7 @@ class SimulatedNode:
         labels = {"kubernetes.io/hostname": self._name}
         self._cluster.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": self._name, "labels": labels}})
         self._thread.start()
-        ready = "--output=jsonpath={.status.conditions[?(@.type=='Ready')].status}"
-        self._cluster.wait_for(lambda: self._cluster.kubectl("get", "node", self._name, ready) == "True", 30, "Ready")
+        await_open(self._cluster, self._name)
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
@@ -180,7 +191,7 @@ class SimulatedNode:
         self._cluster.kubectl("delete", "node", self._name)
 
     def _keep(self) -> None:
-        while not self._over.wait(1.0):
+        while not self._over.wait(2.0):
             self._beat()
             pods = self._cluster.get("pods", "--all-namespaces", f"--field-selector=spec.nodeName={self._name}")
             for pod in pods["items"]:
