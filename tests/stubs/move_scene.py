@@ -4,7 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ from actuator.relocate import MovingExecutor
 from actuator.service import Outside, admitting, build
 from deploy.cluster.cluster import Cluster
 from deploy.cluster.node import PAUSE
+from deploy.setup.shell import SetupError
 
 _SEEN = Observation(at=0.0, firing=True, sample_age=1.0, usage=0.1)
 
@@ -192,10 +193,11 @@ class SimulatedNode:
 
     def _keep(self) -> None:
         while not self._over.wait(2.0):
-            self._beat()
-            pods = self._cluster.get("pods", "--all-namespaces", f"--field-selector=spec.nodeName={self._name}")
-            for pod in pods["items"]:
-                self._tend(pod)
+            with suppress(SetupError):  # a pod that went meanwhile
+                self._beat()
+                pods = self._cluster.get("pods", "--all-namespaces", f"--field-selector=spec.nodeName={self._name}")
+                for pod in pods["items"]:
+                    self._tend(pod)
 
     def _beat(self) -> None:
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
