@@ -19,7 +19,7 @@ import requests
 import yaml
 
 from actuator import __main__ as command
-from actuator import service
+from actuator import logs, service
 from actuator.config import load_config
 from actuator.model import Observation, Order
 from actuator.outside import open_outside
@@ -109,6 +109,7 @@ def _run(config_file: str, port: int, seen: Seen, pod: str) -> None:
     path = Path(config_file)
     with path.with_suffix(".log").open("a") as log:
         os.dup2(log.fileno(), sys.stderr.fileno())
+        logs.set_up("info", "logfmt")
         config = load_config(path)
         outside = replace(open_outside(config), observer=_Says(seen))
         with listen(f"127.0.0.1:{port}") as listener:

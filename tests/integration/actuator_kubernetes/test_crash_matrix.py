@@ -20,10 +20,13 @@ from replica import Replica, Restore, Seen, configure
 
 AT_ONCE = 6
 PATIENCE = 40.0
+ANOTHER_PASS = 1.2
+"""Time for the worker to do again what it has done, if it would."""
 HALF = {"cpu": "500m", "memory": "64Mi"}
+NODE = {"node_capacity": 4.0, "node_forecast": 1.0}
 SEEN: Seen = {
-    "reserve": {"usage": 0.3, "forecast": 0.8},
-    "activate": {"usage": 0.45, "forecast": 0.8},
+    "reserve": {"usage": 0.3, "forecast": 0.8, **NODE},
+    "activate": {"usage": 0.45, "forecast": 0.8, **NODE},
     "release": {"usage": 0.1},
     "relieve": {"usage": 0.4},
     "reclaim": {"usage": 0.1, "peak": 0.2, "forecast_top": 0.2, "history_seconds": 90_000.0},
@@ -164,6 +167,8 @@ class Player:
         try:
             for stage in stages:
                 self._play(stage)
+            time.sleep(ANOTHER_PASS)
+            assert is_tidy(self._run)
         finally:
             self._replica.kill()
 
@@ -176,10 +181,14 @@ class Player:
             elif not left:
                 if stage.by_hand and (hand is None or not hand.alive()):
                     hand = Restore(self._config())
-            elif self._replica.post(*(self._run.alert(*each) for each in left), WATCHDOG) == 202:
+            elif self._deliver(left):
                 left = []
         if hand is not None:
             hand.stop()
+
+    def _deliver(self, alerts: list[tuple[str, str]]) -> bool:
+        bodies = ([WATCHDOG], [self._run.alert(*each) for each in alerts])
+        return all(self._replica.post(*body) == 202 for body in bodies)
 
     def _moments(self, stage: Stage) -> Iterator[None]:
         end = time.monotonic() + PATIENCE
