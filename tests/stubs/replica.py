@@ -22,6 +22,8 @@ from actuator import __main__ as command
 from actuator import logs, service
 from actuator.config import load_config
 from actuator.model import Observation, Order
+from actuator.observe import Sample
+from actuator.outlook import Scout
 from actuator.outside import open_outside
 from actuator.server import listen
 from actuator.webconfig import load_web_config
@@ -34,13 +36,30 @@ _FORKS.set_forkserver_preload(["replica", "actuator.cluster"])
 
 
 class _Says:
-    def __init__(self, seen: Seen) -> None:
-        self._seen = seen
+    def __init__(self, seen: Seen, busy: Mapping[str, float]) -> None:
+        self._seen, self._busy = seen, busy
 
     def observe(self, order: Order, at: float) -> Observation:
         return Observation(
             at=at, **{"firing": True, "sample_age": 1.0, "forecast_due_at": at, **self._seen[order.intent]}
         )
+
+    def query(self, expression: str, at: float) -> list[Sample]:
+        """Say how much of each node is forecast to be used, and that every pod suffers."""
+        if "cpp_node_" not in expression:
+            who = {"node": "n1", "namespace": "shop", "pod": "web-1", "container": "main", "resource": "cpu"}
+            suffers = ({**who, "__name__": "cpp_interference_suffered_ratio"}, 0.5)
+            return [suffers, ({**who, "__name__": "cpp_cpu_forecast_cores", "level": "0.9"}, 0.5)]
+        return [sample for name, cores in self._busy.items() for sample in _samples(name, cores, at)]
+
+
+def _samples(name: str, cores: float, at: float) -> list[Sample]:
+    forecasts = {"cpp_node_cpu_forecast_cores": cores, "cpp_node_memory_forecast_bytes": 2.0**30}
+    taken = {"__name__": "cpp_last_sample_timestamp_seconds", "source": "cadvisor", "node": name}
+    return [
+        *(({"__name__": metric, "node": name, "level": "0.9"}, use) for metric, use in forecasts.items()),
+        (taken, at),
+    ]
 
 
 def configure(directory: Path, kubeconfig: Path, **sections: Any) -> Path:
@@ -63,9 +82,11 @@ def configure(directory: Path, kubeconfig: Path, **sections: Any) -> Path:
 class Replica:
     """A running ``cpp-actuator run``."""
 
-    def __init__(self, config: Path, seen: Seen, pod: str = "") -> None:
+    def __init__(self, config: Path, seen: Seen, pod: str = "", busy: Mapping[str, float] | None = None) -> None:
+        """``busy`` is how many cores are forecast to be in use on each node."""
         self.port = _free_port()
-        self._process = _FORKS.Process(target=_run, args=(str(config), self.port, dict(seen), pod), daemon=True)
+        arguments = (str(config), self.port, dict(seen), dict(busy or {}), pod)
+        self._process = _FORKS.Process(target=_run, args=arguments, daemon=True)
         self._process.start()
 
     def post(self, *alerts: Mapping[str, Any]) -> int:
@@ -104,14 +125,17 @@ class Restore(Replica):
         self._process.start()
 
 
-def _run(config_file: str, port: int, seen: Seen, pod: str) -> None:
+def _run(config_file: str, port: int, seen: Seen, busy: Mapping[str, float], pod: str) -> None:
     os.environ["POD_NAME"] = pod
     path = Path(config_file)
     with path.with_suffix(".log").open("a") as log:
         os.dup2(log.fileno(), sys.stderr.fileno())
         logs.set_up("info", "logfmt")
         config = load_config(path)
-        outside = replace(open_outside(config), observer=_Says(seen))
+        says, outside = _Says(seen, busy), open_outside(config)
+        assert outside.moving is not None
+        moving = replace(outside.moving, scout=Scout(says.query, 15.0))
+        outside = replace(outside, observer=says, moving=moving)
         with listen(f"127.0.0.1:{port}") as listener:
             service.run(config, outside, listener, (None, load_web_config(None)), time.time)
 

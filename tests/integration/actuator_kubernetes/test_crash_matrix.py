@@ -29,8 +29,11 @@ SEEN: Seen = {
     "activate": {"usage": 0.45, "forecast": 0.8, **NODE},
     "release": {"usage": 0.1},
     "relieve": {"usage": 0.4},
+    "migrate": {"usage": 0.4},
     "reclaim": {"usage": 0.1, "peak": 0.2, "forecast_top": 0.2, "history_seconds": 90_000.0},
 }
+BUSY = {"n1": 3.0, "n2": 2.0, "n3": 0.4}
+"""Cores forecast to be in use on each node."""
 Predicate = Callable[["Run"], bool]
 
 
@@ -47,23 +50,32 @@ class Stage:
 
 @dataclass
 class Run:
-    """One cluster of one node and one pod, and what happened to them."""
+    """A cluster of three nodes with two pods on the first, and what happened to them."""
 
     directory: Path
     server: StubApiServer = field(default_factory=StubApiServer)
     history: list[tuple[str, ...]] = field(default_factory=list)
-    """Limits as they were in force, and placeholders as they came and went."""
+    """Limits as they were in force, and pods that were evicted."""
+    most_held: int = 0
+    """Placeholders at one time: one may come back after a death, and never beside its former self."""
+    labels: dict[str, str] = field(init=False)
+    """Who the alerts are about."""
 
     def __enter__(self) -> "Run":
         store = self.server.store
         store.watchers += [Scheduler(store), Kubelet(store), ReplicaSets(store), self._note]
         self.server.start()
-        self.server.add("nodes", node("n1"))
-        self.server.add("namespaces", {"metadata": {"name": "shop"}})
-        web = pod("web-1", "shop", {**HALF, "cpu": "250m"}, HALF)
+        for name in BUSY:
+            self.server.add("nodes", node(name))
+        self.server.add("namespaces", {"metadata": {"name": "shop", "labels": {"cpp/steer": "enabled"}}})
         owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "u", "controller": True}
-        web["metadata"]["ownerReferences"] = [owner]
-        self.server.add("pods", web)
+        for name in ("web-1", "web-2"):
+            web = pod(name, "shop", {**HALF, "cpu": "250m"}, HALF, nodeName="n1")
+            web["metadata"]["ownerReferences"] = [owner]
+            self.server.add("pods", web)
+        container = self.pod("web-1")["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
+        whom = {"node": "n1", "namespace": "shop", "pod": "web-1", "container": "main", "container_id": container}
+        self.labels = {"cluster": "lab", "resource": "cpu", "severity": "warning", **whom}
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,12 +90,11 @@ class Run:
             found = [each["spec"].get("rows", {}) for each in self.server.store.find("containerorders")]
         return [row for rows in found for row in rows.get(table, ())]
 
+    def pod(self, name: str) -> dict[str, Any]:
+        return next(each for each in self.pods("shop") if each["metadata"]["name"] == name)
+
     def alert(self, intent: str, status: str) -> dict[str, Any]:
-        (web,) = self.pods("shop")
-        container = web["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
-        asks = {"alertname": f"Cpp{intent.title()}", "intent": intent, "resource": "cpu", "severity": "warning"}
-        whom = {"node": "n1", "namespace": "shop", "pod": web["metadata"]["name"], "container": "main"}
-        labels = {"cluster": "lab", "container_id": container} | asks | whom
+        labels = {**self.labels, "alertname": f"Cpp{intent.title()}", "intent": intent}
         return {"labels": labels, "status": status, "fingerprint": intent}
 
     def let_the_lease_run_out(self) -> None:
@@ -96,15 +107,14 @@ class Run:
             return
         name, shadow = changed["metadata"]["name"], changed["metadata"]["namespace"] == "cpp-system"
         statuses = changed.get("status", {}).get("containerStatuses")
-        if shadow and event != "updated":
-            what = (event, name.split("-")[0])
-        elif not shadow and statuses:
-            what = ("limit", statuses[0]["resources"]["limits"]["cpu"])
-        else:
-            return
-        if not shadow and what in [entry for entry in self.history if entry[0] == "limit"][-1:]:
-            return
-        self.history.append(what)
+        if shadow:
+            self.most_held = max(self.most_held, len(self.server.store.find("pods", "cpp-system")))
+        elif not shadow and event == "deleted":
+            self.history.append((event, name))
+        elif name == "web-1" and statuses:
+            limit = ("limit", statuses[0]["resources"]["limits"]["cpu"])
+            if limit not in [entry for entry in self.history if entry[0] == "limit"][-1:]:
+                self.history.append(limit)
 
 
 def is_tidy(run: Run) -> bool:
@@ -132,12 +142,16 @@ def not_reserved(run: Run) -> bool:
 
 
 def limited_to(cpu: str) -> Predicate:
-    return lambda run: _given(run.pods("shop")[0])[0]["limits"]["cpu"] == cpu
+    return lambda run: _given(run.pod("web-1"))[0]["limits"]["cpu"] == cpu
 
 
 def as_the_owner_had_it(run: Run) -> bool:
-    (web,) = run.pods("shop")
-    return limited_to("500m")(run) and "cpp/owner-resources" not in web["metadata"].get("annotations", {})
+    return limited_to("500m")(run) and "cpp/owner-resources" not in run.pod("web-1")["metadata"].get("annotations", {})
+
+
+def moved(run: Run) -> bool:
+    names = {each["metadata"]["name"] for each in run.pods("shop")}
+    return "web-1" not in names and len(names) == 2
 
 
 RESERVE = Stage((("reserve", "firing"),), reserved)
@@ -147,6 +161,7 @@ SCENES = {
     "release": (RESERVE, Stage((("reserve", "resolved"), ("release", "firing")), not_reserved)),
     "relieve": (Stage((("relieve", "firing"),), limited_to("200m")),),
     "reclaim": (Stage((("reclaim", "firing"),), limited_to("250m")),),
+    "migrate": (Stage((("migrate", "firing"),), moved),),
     "restore": (
         Stage((("reclaim", "firing"),), limited_to("250m")),
         Stage((("reclaim", "resolved"),), as_the_owner_had_it, by_hand=True),
@@ -210,7 +225,7 @@ class Player:
 
     def _begin(self) -> Replica:
         self._lives += 1
-        return Replica(self._config(), SEEN)
+        return Replica(self._config(), SEEN, busy=BUSY)
 
     def _config(self) -> Path:
         home = "home" if self._keeps_ledger else f"home-{self._lives}"
@@ -243,11 +258,11 @@ def test_killed_at_any_change_it_leaves_nothing_half_done_and_does_nothing_twice
     asked = sum(changes(request) for request in clean.server.asked)
     points = [(number, side) for number in range(asked) for side in Side]
 
-    def died(point: tuple[int, Side]) -> tuple[tuple[int, Side], list[tuple[str, ...]]]:
+    def died(point: tuple[int, Side]) -> tuple[list[tuple[str, ...]], int]:
         run = play(tmp_path / f"{point[0]}-{point[1].value}", scene, point, keeps_ledger)
-        return point, run.history
+        return run.history, run.most_held
 
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        histories = dict(threads.map(died, points))
-    assert histories == dict.fromkeys(points, clean.history)
+        found = dict(zip(points, threads.map(died, points), strict=True))
+    assert found == dict.fromkeys(points, (clean.history, clean.most_held))
     assert asked >= 5
