@@ -66,7 +66,8 @@ class Election(Protocol):
 class Alone:
     """Implements ``Election`` where there are no other replicas."""
 
-    term = 1
+    term = 0
+    """Nobody led before, so there is nothing to take over."""
 
     def leads(self) -> bool:
         """See Election."""
