@@ -75,12 +75,12 @@ class Mirror:
         """Begin a term: put what the objects say in the place of what is live here."""
         stored = self._read_all()
         common = stored.pop(COMMON, Stored(COMMON, "", {}))
-        spec = {"term": int(common.spec.get("term", 0)) + 1, "words": dict(common.spec.get("words", {}))}
+        term, words = int(common.spec.get("term", 0)) + 1, dict(common.spec.get("words", {}))
         # Only one of two replicas that read the same number can write the next one.
-        self._write(touched.NOBODY, spec)
+        self._write(touched.NOBODY, {"term": term, "words": words})
         with transaction(connection):
-            ids.begin_term(connection, spec["term"])
-            _set_words(connection, spec["words"])
+            ids.begin_term(connection, term)
+            _set_words(connection, words)
             self._load_all(connection, stored)
             touched.take(connection)
         self.committed()
