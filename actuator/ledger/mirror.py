@@ -34,8 +34,6 @@ class _Copy:
     """Empty where there is no object."""
     digest: str = ""
     """Of what it says; empty where that is not known."""
-    doubtful: bool = False
-    """Whether it may say something else than SQLite."""
 
 
 class Mirror:
@@ -44,6 +42,8 @@ class Mirror:
     def __init__(self, objects: Objects, cooldown: float, clock: Callable[[], float]) -> None:
         self._objects, self._cooldown, self._clock = objects, cooldown, clock
         self._copies: dict[str, _Copy] = {}
+        self._doubtful: set[str] = set()
+        """Names of objects that may say something else than SQLite."""
 
     def attach(self, connection: sqlite3.Connection) -> None:
         """Let the connection note which containers each transaction touches."""
@@ -51,9 +51,8 @@ class Mirror:
 
     def settle(self, connection: sqlite3.Connection) -> None:
         """Before a transaction: end the doubts that the last one left."""
-        for name, copy in self._copies.items():
-            if copy.doubtful:
-                self._look_again(connection, name, copy)
+        for name in sorted(self._doubtful):
+            self._look_again(connection, name, self._copies[name])
 
     def publish(self, connection: sqlite3.Connection) -> None:
         """Before the commit: write what the transaction touched and changed."""
@@ -62,10 +61,10 @@ class Mirror:
 
     def committed(self) -> None:
         """After the commit: what was written is right."""
-        for name in [name for name, copy in self._copies.items() if copy.doubtful]:
-            self._copies[name].doubtful = False
+        for name in self._doubtful:
             if not self._copies[name].version:
                 del self._copies[name]
+        self._doubtful.clear()
 
     def sweep(self, connection: sqlite3.Connection) -> None:
         """Take every container for touched by the transaction: what was live may be too old by now."""
@@ -90,7 +89,7 @@ class Mirror:
             stored = {each.name: each for each in self._objects.all()}
         except PlatformError as error:
             raise LedgerError(f"the objects containerorders cannot be read: {error}") from error
-        self._copies = {}
+        self._copies, self._doubtful = {}, set()
         for each in stored.values():
             with suppress(UnreadableError):
                 self._copies[each.name] = _Copy(_target_of(each), each.version)
@@ -123,7 +122,7 @@ class Mirror:
         else:
             self._believe(connection, stored)
             copy.version, copy.digest = stored.version, ""
-        copy.doubtful = False
+        self._doubtful.discard(name)
 
     def _believe(self, connection: sqlite3.Connection, stored: Stored) -> None:
         if stored.name == COMMON and stored.spec.get("term") != ids.term(connection):
@@ -149,7 +148,8 @@ class Mirror:
         digest = _digest(spec) if spec else ""
         if digest == copy.digest and (spec or not copy.version):
             return
-        self._copies[name], copy.doubtful = copy, True
+        self._copies[name] = copy
+        self._doubtful.add(name)
         try:
             copy.version = self._store(name, spec, copy.version)
         except PlatformError as error:
