@@ -27,7 +27,7 @@ class Crew:
     @property
     def full(self) -> bool:
         """Whether what is begun now would wait for a thread."""
-        self._begun = [work for work in self._begun if not work.done()]
+        self._begun = [work for work in self._begun if not work.done() or work.exception()]
         return len(self._begun) >= _HANDS
 
     def begin(self, right: AbstractContextManager[object], work: Callable[[], None]) -> None:

@@ -222,7 +222,7 @@ class Worker:
 
     def _waited(self, order: Order) -> bool:
         """Tell whether an order was put off for as long as one may be: the sum of the delays so far."""
-        return self._retry * (2**order.attempts - 1) >= self._config.limits.deferral_deadline
+        return bool(self._retry * (2**order.attempts - 1) >= self._config.limits.deferral_deadline)
 
     def _ledger_state(self, down: bool, detail: str = "") -> None:
         if down != self._ledger_down:

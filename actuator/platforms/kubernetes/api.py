@@ -37,7 +37,7 @@ class Api:
         """Return the pods of all namespaces. Raises PlatformError."""
         rest = None
         while rest is None or rest:
-            more = {"_continue": rest} if rest else {}
+            more: dict[str, str] = {"_continue": rest} if rest else {}
             page = self._ask(Pods, self._core.list_pod_for_all_namespaces, limit=_PAGE, **more)
             yield from page.items
             rest = page.metadata.rest

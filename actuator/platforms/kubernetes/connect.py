@@ -1,11 +1,16 @@
 """Who the actuator is to the API server: its pod's service account, or what a kubeconfig says."""
 
+from collections.abc import Callable
+
 import yaml
 from kubernetes.client import ApiClient, Configuration
 from kubernetes.config import ConfigException, load_incluster_config, new_client_from_config
 
 from actuator.config import ConfigError
 from actuator.platforms.settings import KubernetesConfig
+
+_from_file: Callable[[str], ApiClient] = new_client_from_config
+_from_pod: Callable[..., None] = load_incluster_config
 
 
 def connect(settings: KubernetesConfig) -> ApiClient:
@@ -15,8 +20,8 @@ def connect(settings: KubernetesConfig) -> ApiClient:
     configuration.retries = False
     try:
         if settings.kubeconfig is not None:
-            return new_client_from_config(str(settings.kubeconfig), client_configuration=configuration)
-        load_incluster_config(client_configuration=configuration)
+            return _from_file(str(settings.kubeconfig), client_configuration=configuration)
+        _from_pod(client_configuration=configuration)
     except (ConfigException, OSError, yaml.YAMLError) as error:
         said = " ".join(str(error).split())
         where = settings.kubeconfig or "not running in a pod with a service account"

@@ -1,12 +1,12 @@
 """Who else sets a workload's resources: autoscalers, whose own parts of the API are read here."""
 
 from collections.abc import Collection, Iterable, Mapping
-from itertools import chain
 
 from pydantic import Field
 
 from actuator.platforms.kubernetes.documents import Document, Metadata
 
+_HORIZONTAL, _VERTICAL = "HorizontalPodAutoscaler", "VerticalPodAutoscaler"
 Owner = tuple[str, str]
 """Kind and name of what made a pod, or made its maker."""
 
@@ -112,13 +112,13 @@ def rivals(
     owners: Collection[Owner], container: str, horizontals: Horizontals, verticals: Verticals
 ) -> Mapping[str, str]:
     """Return by resource who else sets it, or goes by it, for a container of these owners."""
-    found = chain(
-        (("HorizontalPodAutoscaler", each, each.spec.scale_target_ref) for each in horizontals.items),
-        (("VerticalPodAutoscaler", each, each.spec.target_ref) for each in verticals.items),
-    )
+    found: list[tuple[str, Metadata, TargetReference, Iterable[str]]] = [
+        *((_HORIZONTAL, h.metadata, h.spec.scale_target_ref, h.resources(container)) for h in horizontals.items),
+        *((_VERTICAL, v.metadata, v.spec.target_ref, v.resources(container)) for v in verticals.items),
+    ]
     return {
-        resource: f"{kind} {each.metadata.name}"
-        for kind, each, scaled in found
+        resource: f"{kind} {metadata.name}"
+        for kind, metadata, scaled, resources in found
         if (scaled.kind, scaled.name) in owners
-        for resource in each.resources(container)
+        for resource in resources
     }
