@@ -22,6 +22,10 @@ class StubPrometheus:
     firing: dict[str, list[Target]] = field(default_factory=dict)
     known: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
     """By pod and resource: ``usage``, ``forecast``, ``top``, ``peak``, ``node_capacity`` and ``node_forecast``."""
+    ahead: float = 0.0
+    """Seconds by which its clock is ahead of the right one."""
+    exporter_ahead: float = 0.0
+    """The same of the exporter's clock."""
 
     def __enter__(self) -> "StubPrometheus":
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -46,7 +50,7 @@ class StubPrometheus:
             rows = [(asdict(target), 1.0) for target in self.firing.get(query.removeprefix("rule_"), [])]
         else:
             rows = self._rows(query)
-        now = time.time()
+        now = time.time() + self.ahead
         return {"resultType": "vector", "result": [{"metric": m, "value": [now, repr(v)]} for m, v in rows]}
 
     def _rows(self, query: str) -> list[tuple[dict[str, str], float]]:
@@ -57,10 +61,10 @@ class StubPrometheus:
             return []
         if query.startswith("max(max_over_time("):
             return [({}, known["usage"])]
-        return _everything(resource, known)
+        return _everything(resource, known, self.exporter_ahead)
 
 
-def _everything(resource: str, known: dict[str, float]) -> list[tuple[dict[str, str], float]]:
+def _everything(resource: str, known: dict[str, float], exporter_ahead: float) -> list[tuple[dict[str, str], float]]:
     now, unit = time.time(), _UNITS[resource]
     forecast = f"cpp_{resource}_forecast_{unit}"
     return [
@@ -69,7 +73,7 @@ def _everything(resource: str, known: dict[str, float]) -> list[tuple[dict[str, 
         ({"__name__": forecast, "horizon": "5m", "level": "0.99"}, known["top"]),
         ({"__name__": f"cpp_node_{resource}_capacity_{unit}"}, known["node_capacity"]),
         ({"__name__": f"cpp_node_{resource}_forecast_{unit}", "level": "0.9"}, known["node_forecast"]),
-        ({"__name__": "cpp_last_sample_timestamp_seconds"}, now - 1.0),
+        ({"__name__": "cpp_last_sample_timestamp_seconds"}, now - 1.0 + exporter_ahead),
         ({"ask": "stored"}, now - 0.5),
         ({"ask": "peak"}, known["peak"]),
         ({"ask": "first"}, now - 90_000.0),
@@ -79,6 +83,9 @@ def _everything(resource: str, known: dict[str, float]) -> list[tuple[dict[str, 
 def _handler(stub: StubPrometheus) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+
+        def date_time_string(self, timestamp: float | None = None) -> str:
+            return super().date_time_string(timestamp or time.time() + stub.ahead)
 
         def do_GET(self) -> None:
             split = urlsplit(self.path)
