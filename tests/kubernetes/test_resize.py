@@ -188,7 +188,7 @@ def test_what_is_left_alone_has_the_reason_as_an_event_and_in_the_ledger(
 
 
 def test_a_horizontal_autoscaler_on_the_same_resource_is_the_reason(
-    cluster: Cluster, scene: Scene, truth: StubPrometheus, pods: Callable[..., Target]
+    cluster: Cluster, scene: Scene, truth: StubPrometheus
 ) -> None:
     resources = {"requests": {"cpu": "100m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
     container = {"name": "main", "image": WORKLOAD, "args": ["sleep"], "resources": resources}
