@@ -65,6 +65,8 @@ def test_what_the_node_can_never_give_is_refused_and_leaves_no_wish_behind(
     pod = cluster.get("pod", "greedy")
     assert pod["spec"]["containers"][0]["resources"]["limits"]["cpu"] == "200m"
     assert quota("greedy") == 0.2
+    platform.set_limit(target, "cpu", 0.3)
+    assert quota("greedy") == 0.3
 
 
 def test_what_the_node_has_no_room_for_waits_until_it_has_and_is_taken_back_where_it_never_does(

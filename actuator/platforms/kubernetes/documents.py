@@ -43,6 +43,8 @@ class Metadata(Document):
     name: str
     namespace: str = ""
     uid: str = ""
+    generation: int = 0
+    """Counts changes of the specification."""
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     owner_references: tuple[Owner, ...] = ()
@@ -119,6 +121,8 @@ class Condition(Document):
     status: str
     reason: str = ""
     message: str = ""
+    observed_generation: int = 0
+    """Of the specification that it is about; 0 where that is not said."""
     last_transition_time: datetime | None = None
 
 

@@ -26,6 +26,7 @@ from actuator.platforms.kubernetes.surroundings import Surroundings
 from actuator.platforms.settings import KubernetesConfig
 
 _POLL = 0.25
+_LONGEST_POLL = 2.0
 _log = structlog.get_logger(__name__)
 
 
@@ -191,7 +192,8 @@ class KubernetesPlatform:
 
     def _await(self, target: Target, resource: str, asked: str, own_room: OwnRoom) -> None:
         """Wait until the limit is in force, also through a time in which the API server does not answer."""
-        deadline = self._clock() + self._settings.resize_patience
+        began = self._clock()
+        deadline = began + self._settings.resize_patience
         while True:
             late: PlatformError
             try:
@@ -204,14 +206,15 @@ class KubernetesPlatform:
                     own_room.free()
             except UnavailableError as error:
                 late = error
-            if self._clock() >= deadline:
+            now = self._clock()
+            if now >= deadline:
                 raise late
-            self._sleep(_POLL)
+            self._sleep(min(max(_POLL, (now - began) / 4), _LONGEST_POLL, deadline - now))
 
     def _is_in_force(self, pod: Pod, target: Target, resource: str, asked: str) -> bool:
         _, status = self._container(pod, target)
         limit = status.resources.limits.get(resource)
-        in_progress = pod.condition("PodResizeInProgress")
+        in_progress = resize.said(pod, "PodResizeInProgress")
         return limit is not None and resize.quantity(resource, limit) == asked and not in_progress
 
 

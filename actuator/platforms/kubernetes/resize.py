@@ -1,7 +1,7 @@
 """What a resize asks for: limits and requests in step, the pod's QoS class kept."""
 
 from actuator.platforms.errors import DEFERRED, ConflictError, RejectedError
-from actuator.platforms.kubernetes.documents import Container, ContainerStatus, Node, Pod, Resources
+from actuator.platforms.kubernetes.documents import Condition, Container, ContainerStatus, Node, Pod, Resources
 
 _LEAST = {"cpu": 0.001, "memory": 4.0 * 2**20}
 
@@ -51,9 +51,16 @@ def limits_nothing(limit: float | None, node: Node, resource: str) -> bool:
     return limit is None or limit >= node.status.allocatable[resource]
 
 
+def said(pod: Pod, kind: str) -> Condition | None:
+    """Return a condition about what is asked for now; one about an earlier wish may still be there."""
+    found = pod.condition(kind)
+    outdated = found is not None and 0 < found.observed_generation < pod.metadata.generation
+    return None if outdated else found
+
+
 def refuse_infeasible(pod: Pod) -> None:
     """Raise RejectedError where the kubelet says that a resize can never be."""
-    pending = pod.condition("PodResizePending")
+    pending = said(pod, "PodResizePending")
     if pending is not None and pending.reason == "Infeasible":
         raise RejectedError(f"the node can never give it: {pending.message}", "infeasible")
 
@@ -61,7 +68,7 @@ def refuse_infeasible(pod: Pod) -> None:
 def late(pod: Pod, patience: float) -> ConflictError:
     """Return why a resize is not in force in time."""
     for kind in ("PodResizePending", "PodResizeInProgress"):
-        if (found := pod.condition(kind)) is not None:
+        if (found := said(pod, kind)) is not None:
             why = f"not in force after {patience:.0f} s: {found.reason or kind}: {found.message}"
             return ConflictError(why, DEFERRED if found.reason == "Deferred" else "")
     return ConflictError(f"not in force after {patience:.0f} s")

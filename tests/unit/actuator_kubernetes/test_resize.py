@@ -78,6 +78,19 @@ def test_a_resize_that_does_not_come_is_taken_back(shop: Shop, reason: str, erro
     assert shop.clock.now == pytest.approx(0.0 if reason == "Infeasible" else 30.0, abs=0.3)
 
 
+def test_what_the_kubelet_said_of_an_earlier_wish_does_not_count(shop: Shop) -> None:
+    target = shop.run()
+    stale = {"type": "PodResizePending", "status": "True", "reason": "Infeasible", "observedGeneration": 1}
+    shop.server.store.watchers.remove(shop.kubelet)
+    shop.pod()["metadata"]["generation"] = 2
+    shop.pod()["status"]["conditions"].append(stale)
+    with pytest.raises(ConflictError, match="not in force"):
+        shop.platform.set_limit(target, "cpu", 0.8)
+    shop.pod()["status"]["conditions"][-1]["observedGeneration"] = 2
+    with pytest.raises(RejectedError, match="never"):
+        shop.platform.set_limit(target, "cpu", 0.8)
+
+
 def test_a_wish_that_a_crash_left_behind_is_withdrawn_and_no_other(shop: Shop) -> None:
     target = shop.run()
     shop.platform.withdraw(target, "cpu")
