@@ -11,13 +11,11 @@ from actuator import history, logs, service
 from actuator.auth import TokenError, TokenFile
 from actuator.carry import Carrier
 from actuator.config import Config, ConfigError, load_config
-from actuator.execute import Executor
 from actuator.ledger.database import LedgerError
 from actuator.ledger.sqlite import SqliteLedger
-from actuator.observe import Observer
-from actuator.platforms.cgroup import Cgroups
-from actuator.platforms.docker import DockerPlatform
-from actuator.platforms.engine import Engine
+from actuator.outside import open_outside
+from actuator.platforms.errors import PlatformError
+from actuator.platforms.settings import DockerConfig
 from actuator.restore import Restorer, touched
 from actuator.server import AddressError, listen
 from actuator.webconfig import load_web_config
@@ -35,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (ConfigError, TokenError) as error:
         sys.stderr.write(f"cpp-actuator: {error}\n")
         return _BAD_CONFIG
-    except (LedgerError, AddressError) as error:
+    except (LedgerError, AddressError, PlatformError) as error:
         sys.stderr.write(f"cpp-actuator: {error}\n")
         return 1
 
@@ -61,7 +59,7 @@ def _parser() -> argparse.ArgumentParser:
     past.add_argument("--format", choices=("table", "json"), default="table")
     back = commands.add_parser("restore", parents=[common], help="give back the limits that the owner had set")
     which = back.add_mutually_exclusive_group(required=True)
-    which.add_argument("--container", help="name, or beginning of the id")
+    which.add_argument("--container", help="name, pod, or beginning of the id")
     which.add_argument("--all", action="store_true", help="every container that was changed")
     return parser
 
@@ -69,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     config, web_config = _checked(options), load_web_config(options.web_config)
     with listen(options.address) as listener:
-        service.run(config, _outside(config), listener, (options.web_config, web_config), time.time)
+        service.run(config, open_outside(config), listener, (options.web_config, web_config), time.time)
     return 0
 
 
@@ -88,15 +86,16 @@ def _history(options: argparse.Namespace) -> int:
 
 def _restore(options: argparse.Namespace) -> int:
     config = load_config(options.config)
-    ledger, outside = _ledger(config), _outside(config)
-    targets = touched(ledger, options.container)
+    outside = open_outside(config, by_hand=True)
+    ledger = _ledger(config) if isinstance(config.platform, DockerConfig) else SqliteLedger(config.ledger.path)
+    targets = touched(ledger, outside.platform, options.container)
     if not targets:
         _say("No container to restore: this actuator has changed none" + _named(options.container))
         return 1 if options.container else 0
     carrier = Carrier(ledger, outside.executor, time.time)
     results = Restorer(ledger, outside.platform, carrier, config.limits, time.time).restore(targets)
     for target, said, _ in results:
-        _say(f"{target.container or target.pod}: {said}")
+        _say(f"{'/'.join(filter(None, (target.namespace, target.pod, target.container)))}: {said}")
     return 0 if all(good for _, _, good in results) else 1
 
 
@@ -120,13 +119,6 @@ def _ledger(config: Config) -> SqliteLedger:
     if not path.exists():
         raise LedgerError(f"{path}: does not exist; start cpp-actuator run once, or mend ledger.path")
     return SqliteLedger(path)
-
-
-def _outside(config: Config) -> service.Outside:
-    platform = DockerPlatform(Engine(str(config.platform.socket), config.platform.timeout), Cgroups())
-    prometheus = config.prometheus
-    observer = Observer(prometheus.url, prometheus.timeout, prometheus.scrape_interval)
-    return service.Outside(platform, Executor(platform), observer)
 
 
 if __name__ == "__main__":

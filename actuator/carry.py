@@ -6,6 +6,8 @@ import structlog
 
 from actuator.ledger.protocol import Ledger
 from actuator.model import Refusal, StepOutcome, StepState
+from actuator.moving import AFTERWARDS
+from actuator.platforms.errors import UnsettledError
 from actuator.records import StepRecord
 from actuator.seams import Executor
 
@@ -26,17 +28,22 @@ class Carrier:
         What a plan gives up in the ledger for a limit ends in one transaction with that limit's step, and is not asked
         about: between the two, a raise would keep its reservation and could be made twice.
 
-        Return the refusal of ``check`` that stopped it, if one did.
+        How a move ends is seen to by ``Relocations``.
+
+        Return the refusal that stopped it, of ``check`` or of the platform, if one did.
         """
         limit_set = False
         for record in records:
+            if record.step.kind in AFTERWARDS:
+                break
             if limit_set and record.step.kind != "set_limit":
                 self._executor.apply(record.target, record.step)
                 continue
             refusal = check() if check else None
-            if refusal is not None or not self._do(record):
-                self._ledger.cancel_planned(record.order_id, self._clock())
-                return refusal
+            outcome = self._do(record) if refusal is None else None
+            if outcome is None or outcome.state is not StepState.DONE:
+                self.drop_planned(record.order_id)
+                return outcome.refusal if outcome else refusal
             limit_set = record.step.kind == "set_limit"
         return None
 
@@ -50,16 +57,27 @@ class Carrier:
         self._ledger.begin_again(record)
         self._end(record, self._executor.resume(record.target, record.step))
 
+    def drop_planned(self, order_id: int) -> None:
+        """Cancel what was planned for an order and not begun."""
+        self._ledger.cancel_planned(order_id, self._clock())
+
     def give_up(self, record: StepRecord, state: StepState, why: str) -> None:
         """End an interrupted step without touching anything."""
         self._end(record, StepOutcome(state, error=why))
 
-    def _do(self, record: StepRecord) -> bool:
+    def _do(self, record: StepRecord) -> StepOutcome | None:
+        """Return what became of the step; None where it was cancelled meanwhile, or is left to recovery."""
         if not self._ledger.begin_step(record, self._clock()):
-            return False
-        return self._end(record, self._executor.apply(record.target, record.step)) is StepState.DONE
+            return None
+        try:
+            outcome = self._executor.apply(record.target, record.step)
+        except UnsettledError as error:
+            _log.warning("step left open", order=record.order_id, container=record.target.container, error=str(error))
+            return None
+        self._end(record, outcome)
+        return outcome
 
-    def _end(self, record: StepRecord, outcome: StepOutcome) -> StepState:
+    def _end(self, record: StepRecord, outcome: StepOutcome) -> None:
         self._ledger.end_step(record, outcome, self._clock())
         log = _log.error if outcome.state is StepState.FAILED else _log.info
         log(
@@ -73,7 +91,6 @@ class Carrier:
             state=str(outcome.state),
             error=outcome.error,
         )
-        return outcome.state
 
 
 def _short(amount: float | None) -> float | None:

@@ -1,24 +1,21 @@
 """Configuration of cpp-actuator: a YAML file; unknown keys and wrong types are refused in one line."""
 
 from pathlib import Path
-from typing import Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from actuator.decide.limits import Limits
 from actuator.durations import Duration
+from actuator.platforms.settings import DockerConfig, PlatformConfig
+from actuator.sections import Section, first_problem
 
 
 class ConfigError(Exception):
     """One line that names the file, the key and the remedy."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class PrometheusConfig(_Section):
+class PrometheusConfig(Section):
     """Where the truth is asked."""
 
     url: str = "http://127.0.0.1:9090"
@@ -29,7 +26,7 @@ class PrometheusConfig(_Section):
     """How long one query may take."""
 
 
-class WebhookConfig(_Section):
+class WebhookConfig(Section):
     """How alerts come in."""
 
     token_file: Path
@@ -38,21 +35,21 @@ class WebhookConfig(_Section):
     """Larger deliveries are answered 413."""
 
 
-class AlertmanagerConfig(_Section):
+class AlertmanagerConfig(Section):
     """What the actuator must know of Alertmanager."""
 
     repeat_interval: Duration = 300.0
     """Its repeat_interval for action alerts; an order not refreshed for twice as long expires."""
 
 
-class WatchdogConfig(_Section):
+class WatchdogConfig(Section):
     """The always firing alert CppWatchdog."""
 
     silence: Duration = 180.0
     """Without it for this long nothing new is done."""
 
 
-class LedgerConfig(_Section):
+class LedgerConfig(Section):
     """What the actuator remembers."""
 
     path: Path = Path("/var/lib/cpp-actuator/ledger.sqlite")
@@ -61,25 +58,25 @@ class LedgerConfig(_Section):
     """Closed orders and deliveries older than this are forgotten."""
 
 
-class PlatformConfig(_Section):
-    """Where containers run."""
-
-    kind: Literal["docker"] = "docker"
-    """The platform."""
-    socket: Path = Path("/var/run/docker.sock")
-    """The Engine's Unix socket."""
-    timeout: Duration = 10.0
-    """How long one call may take."""
-
-
-class ThrottleConfig(_Section):
+class ThrottleConfig(Section):
     """How a throttle is loosened before its time is over."""
 
     calm: Duration = 300.0
     """A throttle is loosened one step when its cause has been gone for this long; each relapse doubles it."""
 
 
-class Config(_Section):
+class AdmissionConfig(Section):
+    """Where the API server asks about new pods, so that the replacement of a pod that moves goes to its target."""
+
+    listen_address: str = ":17903"
+    """Address to listen on, in TLS."""
+    cert_file: Path
+    """PEM file with the certificate and its chain; read again when it changes."""
+    key_file: Path
+    """PEM file with the private key."""
+
+
+class Config(Section):
     """All keys of the file; ``webhook.token_file`` is the only one that must be given."""
 
     cluster: str = ""
@@ -96,8 +93,10 @@ class Config(_Section):
     """The always firing alert."""
     ledger: LedgerConfig = LedgerConfig()
     """What the actuator remembers."""
-    platform: PlatformConfig = PlatformConfig()
+    platform: PlatformConfig = DockerConfig()
     """Where containers run."""
+    admission: AdmissionConfig | None = None
+    """Where the API server asks about new pods; without it no replacement is steered."""
     throttle: ThrottleConfig = ThrottleConfig()
     """How a throttle is loosened."""
     limits: Limits = Limits.model_validate({})
@@ -125,25 +124,3 @@ def load_config(path: Path) -> Config:
         return Config.model_validate(document)
     except ValidationError as error:
         raise ConfigError(f"{path}: {first_problem(error, Config)}") from error
-
-
-def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
-    """Return the first problem as ``key: what is wrong; remedy``, for a document of ``model``."""
-    problem = error.errors()[0]
-    location = [str(part) for part in problem["loc"]]
-    key = ".".join(location)
-    if problem["type"] == "extra_forbidden":
-        return f"{key}: is no key here; use one of {', '.join(_keys_at(model, location[:-1]))}"
-    if problem["type"] == "missing":
-        return f"{key}: is missing; add it"
-    message = problem["msg"].removeprefix("Value error, ")
-    if not key:
-        return message
-    return f"{key}: {message[:1].lower()}{message[1:]} (it is {problem['input']!r}); change it"
-
-
-def _keys_at(model: type[BaseModel], location: list[str]) -> list[str]:
-    for part in location:
-        kinds = get_args(model.model_fields[part].annotation) or (model.model_fields[part].annotation,)
-        model = next(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
-    return sorted(model.model_fields)

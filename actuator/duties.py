@@ -1,23 +1,25 @@
 """What is due by the clock and needs no alert: ends of throttles and reservations, loosening, forgetting."""
 
 from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 
 import structlog
 
 from actuator.carry import Carrier
 from actuator.config import Config
+from actuator.crew import Crew
 from actuator.decide import end_throttle
 from actuator.decide.loosen import loosen
-from actuator.gate import Gate
-from actuator.ledger.database import LedgerError
 from actuator.ledger.protocol import Ledger
-from actuator.model import Allocation, Plan, Refusal, Step, Target, Throttle
+from actuator.model import Allocation, Plan, Refusal, Target, Throttle
 from actuator.platforms.errors import PlatformError
 from actuator.platforms.protocol import Platform
 from actuator.records import Origin, ThrottleRecord
-from actuator.seams import Observer
-from actuator.truth import missing_truth
+from actuator.reservations import Reservations
+from actuator.truth import Truth
 
+_RESERVATIONS_CHECK = 10.0
 _GONE_CHECK = 60.0
 _PRUNE = 3600.0
 _LONGEST_DELAY = 600.0
@@ -30,17 +32,19 @@ class Duties:
     """Ends of throttles go on while paused, in dry run and without Prometheus: what was lent is given back."""
 
     def __init__(
-        self, config: Config, ledger: Ledger, platform: Platform, observer: Observer, carrier: Carrier, gate: Gate
+        self, config: Config, ledger: Ledger, platform: Platform, truth: Truth, carrier: Carrier, crew: Crew
     ) -> None:
         self._config, self._ledger, self._platform = config, ledger, platform
-        self._observer, self._carrier, self._gate = observer, carrier, gate
+        self._truth, self._carrier, self._crew = truth, carrier, crew
+        self._reservations = Reservations(ledger, platform, carrier)
         self._next: dict[str, float] = {}
         self._attempts: dict[tuple[Target, str], int] = {}
 
     def run(self, at: float) -> None:
         """Do what is due at epoch seconds ``at``."""
         self._ledger.expire_orders(at - 2 * self._config.alertmanager.repeat_interval, at)
-        self._expire_reservations(at)
+        if self._due("reservations", at, _RESERVATIONS_CHECK):
+            self._reservations.tend(at)
         if self._due("throttles", at, self._config.prometheus.scrape_interval):
             self._tend_all(at)
         if self._due("gone", at, _GONE_CHECK):
@@ -54,30 +58,19 @@ class Duties:
         self._next[duty] = at + every
         return True
 
-    def _expire_reservations(self, at: float) -> None:
-        for order_id, reservation in self._ledger.reservations():
-            if reservation.expires_at <= at:
-                step = Step("release", reservation.resource, reservation.amount, None)
-                plan = Plan((step,), "the reservation has run out")
-                self._carrier.carry_out(self._ledger.record_plan(order_id, reservation.target, plan, Origin.TTL, at))
-
     def _tend_all(self, at: float) -> None:
-        unforeseen = []
         for record in self._ledger.throttles():
-            try:
-                self._tend(record, at)
-            except LedgerError:
-                raise
-            except Exception as error:  # what nobody foresaw in one throttle must not keep the others from ending
-                unforeseen.append(error)
-        if unforeseen:
-            raise ExceptionGroup("throttles could not be tended", unforeseen)
+            with ExitStack() as right:
+                if right.enter_context(self._ledger.acting(record.throttle.target)):
+                    self._crew.begin(right.pop_all(), partial(self._tend, record, at))
 
     def _tend(self, record: ThrottleRecord, at: float) -> None:
+        if record not in self._ledger.throttles():
+            return  # it was ended or changed before the right to touch it was had
         try:
             if record.throttle.expires_at <= at:
                 self._end(record, at)
-            elif not self._config.dry_run and self._gate.refusal() is None and self._calm(record, at):
+            elif not self._config.dry_run and self._calm(record, at):
                 self._undo(record, loosen, Origin.CALM, at)
         except PlatformError as error:
             _log.warning("throttle kept", container=record.throttle.target.container, error=str(error))
@@ -96,24 +89,22 @@ class Duties:
     def _undo(self, record: ThrottleRecord, undo: Undo, origin: Origin, at: float) -> bool:
         """Carry the undoing out; return whether that took a plan."""
         target = record.throttle.target
-        with self._ledger.acting():
-            allocation = self._platform.inspect(target)
-            if allocation is None:
-                self._ledger.forget_container(target)
-                return False
-            if not allocation.running:
-                return False  # its limits can be read again once it runs
-            # A failed step left open what is in force; this look may show it.
-            self._ledger.note_allocation(target, allocation, at)
-            throttle = self._as_noted(record).throttle
-            verdict = undo(throttle, allocation)
-            if isinstance(verdict, Refusal):
-                self._ledger.record_refusal(record.order_id, verdict, at)
-                self._ledger.end_throttle(target, throttle.resource, at)
-                return False
-            records = self._ledger.record_plan(record.order_id, target, verdict, origin, at)
-            self._carrier.carry_out(records)
-            return True
+        allocation = self._platform.inspect(target)
+        if allocation is None:
+            self._ledger.forget_container(target)
+            return False
+        if not allocation.running:
+            return False  # its limits can be read again once it runs
+        # A failed step left open what is in force; this look may show it.
+        self._ledger.note_allocation(target, allocation, at)
+        throttle = self._as_noted(record).throttle
+        verdict = undo(throttle, allocation)
+        if isinstance(verdict, Refusal):
+            self._ledger.record_refusal(record.order_id, verdict, at)
+            self._ledger.end_throttle(target, throttle.resource, at)
+            return False
+        self._carrier.carry_out(self._ledger.record_plan(record.order_id, target, verdict, origin, at))
+        return True
 
     def _as_noted(self, record: ThrottleRecord) -> ThrottleRecord:
         which = (record.throttle.target, record.throttle.resource)
@@ -125,9 +116,7 @@ class Duties:
         order = self._ledger.order(record.order_id)
         if order is None:
             return False
-        observation = self._observer.observe(order, at)
-        calm = missing_truth(observation) is None and not observation.firing
-        since = (record.calm_since or at) if calm else None
+        since = (record.calm_since or at) if self._truth.gone(order) else None
         if since != record.calm_since:
             self._ledger.set_calm(record.throttle.target, record.throttle.resource, since)
         return since is not None and at - since >= self._config.throttle.calm * 2**record.throttle.relapses

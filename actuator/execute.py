@@ -1,7 +1,7 @@
 """Carry out one step: check, do, verify in the kernel, or revert."""
 
-from actuator.model import KernelValue, Step, StepOutcome, StepState, Target
-from actuator.platforms.errors import PlatformError
+from actuator.model import KernelValue, Refusal, Step, StepOutcome, StepState, Target
+from actuator.platforms.errors import PlatformError, RejectedError, UnsettledError
 from actuator.platforms.protocol import Platform
 from actuator.tolerance import same_limit
 
@@ -13,7 +13,10 @@ class Executor:
         self._platform = platform
 
     def apply(self, target: Target, step: Step) -> StepOutcome:
-        """Carry the step out once; REVERTED also where the check beforehand fails and nothing was touched."""
+        """Carry the step out once; REVERTED also where the check beforehand fails and nothing was touched.
+
+        Raises UnsettledError where what became of it is to be found out later, as after a crash.
+        """
         return self._set_limit(target, step) if step.kind == "set_limit" else self._hold(target, step)
 
     def _set_limit(self, target: Target, step: Step) -> StepOutcome:
@@ -50,39 +53,53 @@ class Executor:
             else:
                 self._platform.let_go(target, step.resource)
         except PlatformError as e:
-            return StepOutcome(StepState.REVERTED, error=str(e))
+            return put_back(e)
         return StepOutcome(StepState.DONE)
 
     def _do(self, target: Target, step: Step, before: KernelValue) -> StepOutcome:
-        error = self._set(target, step.resource, step.after)
+        failure = self._set(target, step.resource, step.after)
         after = self._look(target, step.resource)
         if after is None:
-            lost = error or "the limit cannot be read after the change"
+            lost = str(failure or "the limit cannot be read after the change")
             return StepOutcome(StepState.FAILED, before.file, before.raw, "", lost)
         # The kernel has the last word: a call that timed out may have been carried out all the same.
         if same_limit(step.resource, after.limit, step.after):
             return StepOutcome(StepState.DONE, after.file, before.raw, after.raw)
         if not same_limit(step.resource, after.limit, before.limit):
-            error = error or f"the kernel holds {after.raw}, not {step.after}"
+            failure = failure or PlatformError(f"the kernel holds {after.raw}, not {step.after}")
             self._set(target, step.resource, before.limit)
-        return self._reverted(target, step, before, error or "the kernel holds the old limit")
+        return self._reverted(target, step, before, failure or PlatformError("the kernel holds the old limit"))
 
-    def _reverted(self, target: Target, step: Step, before: KernelValue, error: str) -> StepOutcome:
+    def _reverted(self, target: Target, step: Step, before: KernelValue, failure: PlatformError) -> StepOutcome:
         found = self._look(target, step.resource)
         back = found is not None and same_limit(step.resource, found.limit, before.limit)
         state = StepState.REVERTED if back else StepState.FAILED
-        return StepOutcome(state, before.file, before.raw, found.raw if found else "", error)
+        raw = found.raw if found else ""
+        return StepOutcome(state, before.file, before.raw, raw, str(failure), _refusal(failure) if back else None)
 
-    def _set(self, target: Target, resource: str, value: float | None) -> str:
-        """Return why it failed, or nothing."""
+    def _set(self, target: Target, resource: str, value: float | None) -> PlatformError | None:
+        """Return why it failed; raise UnsettledError where that is to be found out later."""
         try:
             self._platform.set_limit(target, resource, value)
+        except UnsettledError:
+            raise
         except PlatformError as e:
-            return str(e)
-        return ""
+            return e
+        return None
 
     def _look(self, target: Target, resource: str) -> KernelValue | None:
         try:
             return self._platform.kernel_value(target, resource)
         except PlatformError:
             return None
+
+
+def put_back(failure: PlatformError) -> StepOutcome:
+    """Return the outcome of a step that has left everything as it was."""
+    return StepOutcome(StepState.REVERTED, error=str(failure), refusal=_refusal(failure))
+
+
+def _refusal(failure: PlatformError) -> Refusal | None:
+    if not failure.code:
+        return None
+    return Refusal(failure.code, str(failure), retryable=not isinstance(failure, RejectedError))

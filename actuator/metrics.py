@@ -1,6 +1,6 @@
 """The actuator's /metrics: the ledger as it stands, read at each scrape."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple
 
 from prometheus_client import CollectorRegistry, Counter
@@ -11,7 +11,9 @@ from actuator.gate import Gate
 from actuator.ledger.database import LedgerError
 from actuator.ledger.journal import KNOWN_INTENTS, UNKNOWN
 from actuator.ledger.protocol import Ledger
+from actuator.ledger.tallies import ENDS, RESERVATIONS
 from actuator.model import OrderState
+from actuator.savings import savings
 
 _IDENTITY = ["node", "namespace", "pod", "container", "container_id"]
 _OUTCOMES = ("done", "reverted", "failed", "cancelled", "dry_run", "refused")
@@ -39,17 +41,21 @@ class Meters:
 class LedgerCollector(Collector):
     """Makes new families at each scrape, so that what ended leaves no series behind."""
 
-    def __init__(self, ledger: Ledger, gate: Gate, dry_run: bool) -> None:
-        self._ledger, self._gate, self._dry_run = ledger, gate, dry_run
+    def __init__(self, ledger: Ledger, gate: Gate, dry_run: bool, leads: Callable[[], bool]) -> None:
+        self._ledger, self._gate, self._dry_run, self._leads = ledger, gate, dry_run, leads
 
     def describe(self) -> Iterable[Metric]:
         """Return nothing: registration must not read the ledger."""
         return []
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every family; where the ledger cannot be read, only that it is so."""
+        """Yield every family; where the ledger cannot be read, only that it is so.
+
+        What is held and open is the leader's to say: another replica's ledger has it as it once was.
+        """
+        leads = self._leads()
         try:
-            families = [*self._effects(), *self._counters(), *self._states()]
+            families = [*self._counters(), *((*self._effects(), *self._states()) if leads else ())]
         except LedgerError:
             families = []
         yield from families
@@ -57,6 +63,7 @@ class LedgerCollector(Collector):
         yield _gauge(
             "cpp_ledger_up", "Whether the ledger can be read and the last change is on disk, 0 or 1.", float(up)
         )
+        yield _gauge("cpp_leader", "Whether this is the replica that works, 0 or 1.", float(leads))
         yield _gauge("cpp_dry_run", "Whether plans are only recorded, 0 or 1.", float(self._dry_run))
 
     def _effects(self) -> Iterator[Metric]:
@@ -75,7 +82,7 @@ class LedgerCollector(Collector):
             identity = list(astuple(held.target))
             (cpu if held.resource == "cpu" else memory).add_metric(identity, held.amount)
             due.add_metric([*identity, held.resource], held.due_at)
-        yield from (cpu, memory, due, self._throttles())
+        yield from (cpu, memory, due, self._throttles(), *savings(self._ledger))
 
     def _throttles(self) -> Metric:
         family = GaugeMetricFamily(
@@ -97,6 +104,9 @@ class LedgerCollector(Collector):
                 actions.add_metric([intent, outcome], counts.get(("actions", intent, outcome), 0))
         yield actions
         yield _labelled("cpp_alerts", "Alerts by what was made of them.", "verdict", _ALERTS, counts, "alerts")
+        yield _labelled(
+            "cpp_reservations_ended", "Reservations by what became of them.", "end", ENDS, counts, RESERVATIONS
+        )
         refusals = sorted(label for name, label, _ in counts if name == "refusals")
         yield _labelled("cpp_refusals", "Refused tries by reason.", "reason", refusals, counts, "refusals")
 

@@ -73,6 +73,15 @@ class Order:
 
 
 @dataclass(frozen=True)
+class OwnerLimits:
+    """What the owner had set before this system first touched the container; for ``restore``."""
+
+    target: Target
+    cpu_limit: float | None
+    memory_limit: float | None
+
+
+@dataclass(frozen=True)
 class Allocation:
     """What the platform says the container has now, read from its API and the kernel."""
 
@@ -94,6 +103,13 @@ class Allocation:
     """Whether it is a part of this system, of Prometheus or of Alertmanager."""
     started_at: float = 0.0
     """Epoch seconds."""
+    managed: Mapping[str, str] = field(default_factory=dict)
+    """Who else sets a resource or goes by it, by resource, for example ``HorizontalPodAutoscaler web``."""
+    bad_annotation: str = ""
+    """What is written on the container and makes no sense; it is left alone then. Empty where all does."""
+    owner: OwnerLimits | None = None
+    """What the owner had set, where the platform itself remembers it: then this system has changed the container,
+    or an earlier one in its place, whose limits it has. ``owner.target`` is the container that is there now."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +126,8 @@ class Observation:
     """A link slower than this, two scrape intervals, gives no truth to act on."""
     problem: str = ""
     """Why Prometheus could not be asked, and then nothing else here means anything; empty where it answered."""
+    clock_skew: float = 0.0
+    """Seconds by which the clock of Prometheus or of the node's exporter is ahead of ours, where that shows."""
     usage: float | None = None
     forecast: float | None = None
     """Highest .9 forecast over the horizons."""
@@ -156,15 +174,6 @@ class Throttle:
 
 
 @dataclass(frozen=True)
-class OwnerLimits:
-    """What the owner had set before this system first touched the container; for ``restore``."""
-
-    target: Target
-    cpu_limit: float | None
-    memory_limit: float | None
-
-
-@dataclass(frozen=True)
 class Memory:
     """What the ledger remembers that bears on a decision about one order."""
 
@@ -195,13 +204,16 @@ class Step:
     after: float | None
     """Limit or reserved amount; None for no limit."""
     expires_at: float | None = None
-    """When the effect ends by itself; None for never. A ``set_limit`` that has one is a throttle."""
+    """When the effect ends by itself, or is waited for no longer; None for never. A ``set_limit`` that has one is a
+    throttle."""
     due_at: float | None = None
-    """For ``reserve``: when the demand is forecast to arrive."""
+    """For ``reserve``: when the demand is forecast to arrive. For ``land``: when the newest pod was made."""
     leak: bool = False
     """Whether this is the one raise that a leak is given; the ledger counts it in ``Memory.leak_raises``."""
     node: str = ""
     """Where a move goes; empty for what is done where the container is."""
+    uid: str = ""
+    """Of the pod that ``place`` and ``evict`` mean, or of the controller whose next pod ``steer`` and ``land`` mean."""
 
 
 @dataclass(frozen=True)
@@ -211,6 +223,8 @@ class Plan:
     steps: tuple[Step, ...]
     reason: str
     inputs: Mapping[str, object] = field(default_factory=dict)
+    target: Target | None = None
+    """Whom it concerns where that is not the order's container: a move may take the culprit instead of the victim."""
 
 
 @dataclass(frozen=True)
@@ -246,3 +260,20 @@ class StepOutcome:
     after_raw: str = ""
     error: str = ""
     """Why it is not done; empty where it is."""
+    refusal: Refusal | None = None
+    """What becomes of the order, where the platform's answer decides that."""
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What the owner of a container should know of a decision."""
+
+    at: float
+    """Epoch seconds."""
+    action: str
+    """The intent."""
+    reason: str
+    """In one word, as Kubernetes has it: ``OptedOut``."""
+    text: str
+    warning: bool
+    """Whether nothing is done."""

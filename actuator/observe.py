@@ -2,7 +2,10 @@
 
 import json
 import math
+import time
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import requests
@@ -10,9 +13,9 @@ import requests
 from actuator.durations import to_seconds
 from actuator.model import Observation, Order, Target
 
-_IDENTITY = ("node", "namespace", "pod", "container", "container_id")
+IDENTITY = ("node", "namespace", "pod", "container", "container_id")
 _UNITS = {"cpu": "cores", "memory": "bytes"}
-_TRUTH = "cadvisor"
+TRUTH = "cadvisor"
 """The source whose samples must be fresh: what is used comes from there."""
 
 Sample = tuple[Mapping[str, str], float]
@@ -33,31 +36,55 @@ class Observer:
 
         A Prometheus that cannot be reached gives a ``problem``, ``sample_age`` infinite and ``firing`` False.
         """
+        began = time.monotonic()
         try:
             firing = any(self._holds(order, expression, at) for expression in self._expressions(order.alert))
-            samples = self._query(_everything(order), at)
+            samples, said_at = self._query(_everything(order), at)
         except PrometheusError as e:
             return Observation(at=at, firing=False, sample_age=math.inf, problem=str(e))
-        return _observation(samples, order.resource, firing, at, self._scrape_interval)
+        seen = _observation(samples, order.resource, firing, at, self._scrape_interval)
+        return replace(seen, clock_skew=_skew(samples, said_at - at - (time.monotonic() - began)))
+
+    def memory_in_use(self, target: Target) -> float | None:
+        """Return the largest working set within the last minute, in bytes; None where Prometheus does not know it.
+
+        The working set is what a container has without the file cache that the kernel takes away under pressure. By
+        Prometheus' own clock, and whatever the id: on Kubernetes a container that restarts is the same with another.
+        """
+        place = replace(target, container_id="") if target.pod else target
+        selector = ",".join(f"{name}={json.dumps(value)}" for name, value in asdict(place).items() if value)
+        try:
+            samples, _ = self._query(f"max(max_over_time({_usage_name('memory')}{{{selector}}}[1m]))", None)
+        except PrometheusError:
+            return None
+        return samples[0][1] if samples else None
 
     def _expressions(self, alert: str) -> Iterable[str]:
         """The expressions of the rules of this name; newer versions of Prometheus narrow the answer themselves."""
         question = {"type": "alert", "rule_name[]": alert, "exclude_alerts": "true"}
-        groups = self._get("rules", question).get("groups", [])
+        data, _ = self._get("rules", question)
+        groups = data.get("groups", [])
         return [rule["query"] for group in groups for rule in group["rules"] if rule["name"] == alert]
 
     def _holds(self, order: Order, expression: str, at: float) -> bool:
         """Whether the expression has a row for the container; ``for`` and ``keep_firing_for`` play no part."""
-        return any(_concerns(labels, order) for labels, _ in self._query(expression, at))
+        samples, _ = self._query(expression, at)
+        return any(_concerns(labels, order) for labels, _ in samples)
 
-    def _query(self, expression: str, at: float) -> list[Sample]:
-        data = self._get("query", {"query": expression, "time": f"{at:.3f}", "timeout": f"{self._timeout:g}s"})
+    def query(self, expression: str, at: float) -> list[Sample]:
+        """Return the rows of an instant vector. Raises PrometheusError."""
+        return self._query(expression, at)[0]
+
+    def _query(self, expression: str, at: float | None) -> tuple[list[Sample], float]:
+        """Return the samples at ``at``, or now by Prometheus' clock; and what that clock shows."""
+        when = {} if at is None else {"time": f"{at:.3f}"}
+        data, said_at = self._get("query", {"query": expression, "timeout": f"{self._timeout:g}s", **when})
         if data.get("resultType") != "vector":
             raise PrometheusError(f"the query gives a {data.get('resultType')}, not a vector")
         rows = ((row["metric"], float(row["value"][1])) for row in data["result"])
-        return [(labels, value) for labels, value in rows if not math.isnan(value)]
+        return [(labels, value) for labels, value in rows if not math.isnan(value)], said_at
 
-    def _get(self, path: str, parameters: Mapping[str, str]) -> Mapping[str, Any]:
+    def _get(self, path: str, parameters: Mapping[str, str]) -> tuple[Mapping[str, Any], float]:
         try:
             response = requests.get(f"{self._url}/api/v1/{path}", params=parameters, timeout=self._timeout)
             answer = response.json()
@@ -67,12 +94,12 @@ class Observer:
             error = answer.get("error", "") if isinstance(answer, dict) else "not an object"
             raise PrometheusError(f"{self._url} answered {response.status_code}: {error}"[:256])
         data: Mapping[str, Any] = answer["data"]
-        return data
+        return data, _date(response)
 
 
 def _concerns(labels: Mapping[str, str], order: Order) -> bool:
     """Rows that name no resource are about the one that the rule's own labels name."""
-    same = all(labels.get(name, "") == getattr(order.target, name) for name in _IDENTITY)
+    same = all(labels.get(name, "") == getattr(order.target, name) for name in IDENTITY)
     return same and labels.get("resource", order.resource) == order.resource
 
 
@@ -97,7 +124,7 @@ def _everything(order: Order) -> str:
     parts = [
         f'{{__name__=~"{_usage_name(resource)}|{more}",{of_container}}}',
         f'{{__name__=~"{node}",{of_node}}}',
-        f'cpp_last_sample_timestamp_seconds{{source="{_TRUTH}",{of_node}}}',
+        f'cpp_last_sample_timestamp_seconds{{source="{TRUTH}",{of_node}}}',
         *(f'label_replace({expression}, "ask", "{ask}", "", "")' for ask, expression in computed.items()),
     ]
     return " or ".join(parts)
@@ -108,7 +135,7 @@ def _usage_name(resource: str) -> str:
 
 
 def _selector(target: Target) -> str:
-    return ",".join(f"{name}={json.dumps(getattr(target, name))}" for name in _IDENTITY)
+    return ",".join(f"{name}={json.dumps(getattr(target, name))}" for name in IDENTITY)
 
 
 def _observation(samples: list[Sample], resource: str, firing: bool, at: float, interval: float) -> Observation:
@@ -142,6 +169,24 @@ def _age(samples: list[Sample], at: float) -> float:
     """
     stored, taken = _asked(samples, "stored"), _highest(samples, "cpp_last_sample_timestamp_seconds")
     return math.inf if stored is None or taken is None else max(at - stored, stored - taken)
+
+
+def _skew(samples: list[Sample], of_prometheus: float) -> float:
+    """How far a clock on the way is from ours: Prometheus' own, or the exporter's, whose samples it had too early.
+
+    An exporter's clock that is behind cannot be told from samples that are old, and counts as that.
+    """
+    stored, taken = _asked(samples, "stored"), _highest(samples, "cpp_last_sample_timestamp_seconds")
+    of_node = 0.0 if stored is None or taken is None else max(taken - stored, 0.0)
+    return max(of_prometheus, of_node, key=abs)
+
+
+def _date(response: requests.Response) -> float:
+    """HTTP's date is in whole seconds, and always sent by Prometheus."""
+    try:
+        return parsedate_to_datetime(response.headers["Date"]).timestamp()
+    except (KeyError, ValueError):
+        raise PrometheusError(f"{response.url} answered without a date") from None
 
 
 def _due_at(samples: list[Sample], forecast: str, limit: float | None) -> float | None:

@@ -54,6 +54,7 @@ class Origin(StrEnum):
 
     ORDER = "order"
     TTL = "ttl"  # a throttle's or a reservation's time was over
+    PREEMPTED = "preempted"  # others have taken what was held
     CALM = "calm"  # a throttle's cause has been gone for a while
     RESTORE = "restore"  # a person asked for the owner's limits
 
@@ -70,6 +71,40 @@ class StepRecord:
     origin: Origin
     starts: int
     """How often it was begun; more than once only after a crash."""
+
+
+@dataclass(frozen=True)
+class Migration:
+    """A move that was begun and is not yet cleared."""
+
+    order_id: int
+    steps: Mapping[str, StepRecord]
+    """By kind: ``place``, ``steer``, ``evict``, ``land`` and ``clear``."""
+
+    @property
+    def target(self) -> Target:
+        """The container by which the pod that moves is called."""
+        return self.steps["place"].target
+
+    @property
+    def controller(self) -> str:
+        """Uid of the controller whose pod moves."""
+        return self.steps["steer"].step.uid
+
+    @property
+    def source(self) -> str:
+        """Where it comes from."""
+        return self.target.node
+
+    @property
+    def node(self) -> str:
+        """Where it goes."""
+        return self.steps["place"].step.node
+
+    def steers(self, at: float) -> bool:
+        """Tell whether the controller's next pod is to be sent there."""
+        steer = self.steps["steer"]
+        return steer.state is StepState.DONE and (steer.step.expires_at or at) >= at
 
 
 @dataclass(frozen=True)

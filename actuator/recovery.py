@@ -1,18 +1,21 @@
 """What a crash left behind: a step begun and not ended is looked up in the kernel, and never done twice."""
 
-from collections.abc import Callable
+from contextlib import ExitStack
+from functools import partial
 
 import structlog
 
 from actuator.carry import Carrier
+from actuator.crew import Crew
 from actuator.ledger.protocol import Ledger
-from actuator.model import OrderState, StepState
+from actuator.model import OrderState, StepState, Target
 from actuator.platforms.errors import GoneError, PlatformError
 from actuator.platforms.protocol import Platform
 from actuator.records import Origin, StepRecord
 from actuator.tolerance import same_limit
 from actuator.truth import Truth
 
+_UNCONFIRMED = "interrupted by a stop; its cause could not be confirmed afterwards"
 _log = structlog.get_logger(__name__)
 
 
@@ -25,23 +28,28 @@ class Recovery:
         platform: Platform,
         carrier: Carrier,
         truth: Truth,
-        clock: Callable[[], float],
+        crew: Crew,
         dry_run: bool,
     ) -> None:
         self._ledger, self._platform, self._carrier = ledger, platform, carrier
-        self._truth, self._clock, self._dry_run = truth, clock, dry_run
+        self._truth, self._crew, self._dry_run = truth, crew, dry_run
         self._told: set[int] = set()
 
     def run(self) -> None:
         """End every interrupted step, and cancel what was planned and never begun; orders are planned anew."""
-        if not self._ledger.interrupted() and not self._ledger.planned():
-            return
-        # Under the lock nothing is underway: what still looks unfinished belongs to a process that died.
-        with self._ledger.acting():
-            for record in self._ledger.interrupted():
+        unfinished = (*self._ledger.interrupted(), *self._ledger.planned())
+        for target in sorted({record.target for record in unfinished}, key=str):
+            with ExitStack() as right:
+                if right.enter_context(self._ledger.acting(target)):
+                    self._crew.begin(right.pop_all(), partial(self._end_all, target))
+
+    def _end_all(self, target: Target) -> None:
+        """With the right to act nothing is underway: what still looks unfinished belongs to a process that died."""
+        for record in self._ledger.interrupted():
+            if record.target == target:
                 self._end(record)
-            for order_id in {record.order_id for record in self._ledger.planned()}:
-                self._ledger.cancel_planned(order_id, self._clock())
+        for order_id in {record.order_id for record in self._ledger.planned() if record.target == target}:
+            self._carrier.drop_planned(order_id)
 
     def _end(self, record: StepRecord) -> None:
         if record.id not in self._told:
@@ -56,6 +64,9 @@ class Recovery:
 
     def _settle(self, record: StepRecord) -> None:
         step = record.step
+        if step.kind == "reserve" and not self._still_wanted(record):
+            self._carrier.give_up(record, StepState.CANCELLED, _UNCONFIRMED)  # what it held has no reservation now
+            return
         if step.kind != "set_limit":
             self._carrier.finish(record)
             return
@@ -64,8 +75,10 @@ class Recovery:
             self._carrier.finish(record)
             return
         untouched = same_limit(step.resource, found, step.before)
+        if untouched:
+            self._platform.withdraw(record.target, step.resource)
         state = StepState.CANCELLED if untouched else StepState.FAILED
-        self._carrier.give_up(record, state, "interrupted by a stop; its cause could not be confirmed afterwards")
+        self._carrier.give_up(record, state, _UNCONFIRMED)
 
     def _still_wanted(self, record: StepRecord) -> bool:
         if record.origin is not Origin.ORDER:

@@ -13,12 +13,22 @@ from actuator.platforms.protocol import Platform
 from actuator.records import Origin
 
 
-def touched(ledger: Ledger, wanted: str | None) -> list[Target]:
-    """Return containers that were changed: all, or those whose name is, or whose id begins with, ``wanted``."""
-    targets = sorted({held.target for held in ledger.held()}, key=str)
+def touched(ledger: Ledger, platform: Platform, wanted: str | None) -> list[Target]:
+    """Return containers that were changed: all, or those whose name or pod is, or whose id begins with, ``wanted``.
+
+    The ledger says so, or the platform itself, which remembers for an actuator whose ledger was lost.
+    """
+    places = {_place(held.target): held.target for held in ledger.held()}
+    places |= {_place(owner.target): owner.target for owner in platform.remembered()}
+    targets = sorted(places.values(), key=str)
     if wanted is None:
         return targets
-    return [target for target in targets if target.container == wanted or target.container_id.startswith(wanted)]
+    return [t for t in targets if wanted in (t.container, t.pod) or t.container_id.startswith(wanted)]
+
+
+def _place(target: Target) -> tuple[str, ...]:
+    """A container that was restarted in its pod is the same place with another id."""
+    return (target.namespace, target.pod, target.container) if target.pod else (target.container_id, target.container)
 
 
 class Restorer:
@@ -34,7 +44,7 @@ class Restorer:
         """Return for each target what happened, in a sentence, and whether its owner's limits are in force now."""
         results = []
         for target in targets:
-            with self._ledger.acting():
+            with self._ledger.acting(target, wait=True):
                 results.append((target, *self._restore(target)))
         return results
 
@@ -58,13 +68,23 @@ class Restorer:
             return "was never changed", True
         verdict = restore(owner, allocation, self._limits)
         if isinstance(verdict, Refusal):
-            return verdict.detail, verdict.reason == "nothing_to_restore"
+            done = verdict.reason == "nothing_to_restore"
+            return self._forgotten(target, verdict.detail, done)
         order_id = self._ledger.open_restore(target, at)
         self._carrier.carry_out(self._ledger.record_plan(order_id, target, verdict, Origin.RESTORE, at))
         said, done = self._result(order_id)
         memory = [step.after for step in verdict.steps if step.resource == "memory"] or [allocation.memory_limit]
         short = held_up(owner, memory[-1])
-        return f"{said}; {short}" if short else said, done and not short
+        return self._forgotten(target, f"{said}; {short}" if short else said, done and not short)
+
+    def _forgotten(self, target: Target, said: str, done: bool) -> tuple[str, bool]:
+        if not done:
+            return said, False
+        try:
+            self._platform.forget(target)
+        except PlatformError as error:
+            return f"{said}; what the owner had set is still written on it: {error}", False
+        return said, True
 
     def _result(self, order_id: int) -> tuple[str, bool]:
         action = self._ledger.action(order_id) or {"decisions": []}

@@ -19,7 +19,7 @@ class Executor(Protocol):
     """Carries out steps on a platform."""
 
     def apply(self, target: Target, step: Step) -> StepOutcome:
-        """Check, do, verify, or put back what was before."""
+        """Check, do, verify, or put back what was before; raise UnsettledError where none of that can be told yet."""
 
     def resume(self, target: Target, step: Step) -> StepOutcome:
         """Finish a step found STARTED after a crash, without doing it twice."""

@@ -3,7 +3,8 @@
 import signal
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -12,24 +13,50 @@ import structlog
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
+from actuator.admission import create_admission
 from actuator.auth import BasicUsers, TokenFile
 from actuator.carry import Carrier
 from actuator.config import Config
+from actuator.crew import Crew
 from actuator.duties import Duties
 from actuator.gate import Gate
+from actuator.leader import Alone, Election
 from actuator.ledger.locks import hold_alone
 from actuator.ledger.sqlite import SqliteLedger
 from actuator.metrics import LedgerCollector, Meters
+from actuator.moving import Moving
 from actuator.platforms.protocol import Platform
 from actuator.recovery import Recovery
+from actuator.relocate import Relocations
 from actuator.seams import Executor, Observer
-from actuator.server import TlsSource, serving
+from actuator.server import TlsSource, listen, serving
+from actuator.steering import Steering
+from actuator.survey import Surveyor
+from actuator.tenure import Tenure
 from actuator.truth import Truth
-from actuator.webconfig import WebConfig
+from actuator.webconfig import TlsConfig, WebConfig, tls_context
 from actuator.webhook import Desk, create_app
 from actuator.worker import Peers, Worker
 
+_ADMISSION = Path("admission")
+"""The section that complaints about its certificate name."""
+_REVIEW_BYTES = 4 * 2**20
+"""The API server takes no object of more than 3 MB."""
 _log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True)
+class Replicas:
+    """How several replicas share the work: one works, and the next one finds what it left."""
+
+    election: Election
+    open_ledger: Callable[[Path], SqliteLedger]
+    """Opens the ledger in this file; raises LedgerError."""
+    announce: Callable[[], None]
+    """Makes others send to this replica; may raise PlatformError."""
+
+
+ALONE = Replicas(Alone(), SqliteLedger, lambda: None)
 
 
 @dataclass(frozen=True)
@@ -39,6 +66,9 @@ class Outside:
     platform: Platform
     executor: Executor
     observer: Observer
+    replicas: Replicas = ALONE
+    moving: Moving | None = None
+    """None where the platform moves nothing."""
 
 
 @dataclass(frozen=True)
@@ -48,24 +78,39 @@ class Service:
     ledger: SqliteLedger
     worker: Worker
     app: Flask
+    admission: Flask | None
+    """What the API server asks about new pods; None where nothing is moved."""
 
 
 def build(config: Config, outside: Outside, users: BasicUsers | None, clock: Callable[[], float]) -> Service:
     """Return the parts, wired; nothing runs yet. Raises LedgerError."""
-    ledger = SqliteLedger(config.ledger.path)
+    replicas = outside.replicas
+    ledger = replicas.open_ledger(config.ledger.path)
+    tenure = Tenure(replicas.election, ledger, replicas.announce)
     registry = CollectorRegistry()
     meters = Meters(registry)
     gate = Gate(ledger, config.watchdog.silence, clock)
     carrier = Carrier(ledger, outside.executor, clock)
-    truth = Truth(outside.observer, gate, clock)
-    duties = Duties(config, ledger, outside.platform, outside.observer, carrier, gate)
-    recovery = Recovery(ledger, outside.platform, carrier, truth, clock, config.dry_run)
-    peers = Peers(ledger, outside.platform, outside.observer, carrier, gate, duties, recovery, truth)
+    truth, crew = Truth(outside.observer, gate, clock), Crew(meters)
+    relocations = Relocations(ledger, outside.moving.hands, crew) if outside.moving else None
+    duties = Duties(config, ledger, outside.platform, truth, carrier, crew)
+    recovery = Recovery(ledger, outside.platform, carrier, truth, crew, config.dry_run)
+    surveyor = Surveyor(outside.moving.nodes, outside.moving.scout, ledger) if outside.moving else None
+    peers = Peers(
+        ledger, outside.platform, outside.observer, carrier, gate, duties, recovery, truth, crew, tenure, surveyor,
+        relocations,
+    )  # fmt: skip
     worker = Worker(config, peers, meters, clock)
-    registry.register(LedgerCollector(ledger, gate, config.dry_run))
+    registry.register(LedgerCollector(ledger, gate, config.dry_run, tenure.acts))
     token = TokenFile(config.webhook.token_file)
-    desk = Desk(config.cluster, ledger, gate, token, users, registry, meters, worker.alive, worker.wake, clock)
-    return Service(ledger, worker, create_app(desk, config.webhook.max_body_bytes))
+    desk = Desk(
+        config.cluster, ledger, gate, token, users, registry, meters, worker.alive, tenure.acts, worker.wake, clock
+    )
+    admission = None
+    if outside.moving is not None:
+        steering = Steering(ledger, outside.moving.hands, clock)
+        admission = create_admission(steering, _REVIEW_BYTES)
+    return Service(ledger, worker, create_app(desk, config.webhook.max_body_bytes), admission)
 
 
 def run(
@@ -83,7 +128,11 @@ def run(
         service, stopped = build(config, outside, users, clock), threading.Event()
         _on_signal(stopped)
         thread = threading.Thread(name="worker", target=service.worker.run)
-        with serving(service.app, listener, config.webhook.max_body_bytes, tls):
+        with (
+            serving(service.app, listener, config.webhook.max_body_bytes, tls),
+            admitting(config, service.admission),
+            _standing(outside.replicas.election),
+        ):
             thread.start()
             _log.info("serving", address=str(listener.getsockname()), dry_run=config.dry_run, tls=tls is not None)
             stopped.wait()
@@ -91,6 +140,33 @@ def run(
             service.worker.stop()
             thread.join()
         service.ledger.close()
+
+
+@contextmanager
+def admitting(config: Config, app: Flask | None) -> Iterator[None]:
+    """Answer the API server until the block ends, where the configuration says where."""
+    if config.admission is None or app is None:
+        yield
+        return
+    section = config.admission
+    files = TlsConfig(cert_file=section.cert_file.absolute(), key_file=section.key_file.absolute())
+    tls_context(_ADMISSION, files)
+    with serving(app, listen(section.listen_address), _REVIEW_BYTES, TlsSource(_ADMISSION, files)):
+        _log.info("admitting", address=section.listen_address)
+        yield
+
+
+@contextmanager
+def _standing(election: Election) -> Iterator[None]:
+    """Stand for election until the block ends: the step in hand is finished by one who leads."""
+    stopped = threading.Event()
+    thread = threading.Thread(name="election", target=election.run, args=(stopped,))
+    thread.start()
+    try:
+        yield
+    finally:
+        stopped.set()
+        thread.join()
 
 
 def _on_signal(stopped: threading.Event) -> None:

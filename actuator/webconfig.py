@@ -5,18 +5,15 @@ from pathlib import Path
 from typing import Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import Field, ValidationError
 
-from actuator.config import ConfigError, first_problem
+from actuator.config import ConfigError
+from actuator.sections import Section, first_problem
 
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-
-class TlsConfig(_Section):
+class TlsConfig(Section):
     """A server's certificate, and what is asked of clients."""
 
     cert_file: Path
@@ -31,12 +28,12 @@ class TlsConfig(_Section):
     """Oldest protocol version accepted."""
 
 
-class WebConfig(_Section):
+class WebConfig(Section):
     """All keys of the file; file names are relative to it."""
 
     tls_server_config: TlsConfig | None = None
     """Serve TLS; absent for plain HTTP."""
-    basic_auth_users: dict[str, str] = {}
+    basic_auth_users: dict[str, str] = Field(default_factory=dict)
     """Password hashes (bcrypt) by user; with any, every request must name a user or carry the bearer token."""
 
 

@@ -40,6 +40,8 @@ class Desk:
     registry: CollectorRegistry
     meters: Meters
     ready: Callable[[], bool]
+    acts: Callable[[], bool]
+    """Whether this replica is the one that works."""
     wake: Callable[[], None]
     clock: Callable[[], float]
 
@@ -49,9 +51,9 @@ def create_app(desk: Desk, max_body_bytes: int) -> Flask:
     app = Flask("actuator", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
     app.before_request(lambda: _authenticate(desk))
-    app.add_url_rule("/alerts", "alerts", lambda: _receive(desk), methods=["POST"])
-    app.add_url_rule("/pause", "pause", lambda: _switch(desk, paused=True), methods=["POST"])
-    app.add_url_rule("/resume", "resume", lambda: _switch(desk, paused=False), methods=["POST"])
+    app.add_url_rule("/alerts", "alerts", lambda: _elsewhere(desk) or _receive(desk), methods=["POST"])
+    app.add_url_rule("/pause", "pause", lambda: _elsewhere(desk) or _switch(desk, paused=True), methods=["POST"])
+    app.add_url_rule("/resume", "resume", lambda: _elsewhere(desk) or _switch(desk, paused=False), methods=["POST"])
     app.add_url_rule("/actions", "actions", lambda: _actions(desk))
     app.add_url_rule("/actions/<int:order_id>", "action", lambda order_id: _action(desk, order_id))
     app.add_url_rule("/metrics", "metrics", lambda: _metrics(desk))
@@ -75,6 +77,11 @@ def _authenticate(desk: Desk) -> Response | None:
         # A 4xx would make Alertmanager drop the alert for good; 503 lets it try again.
         return _refuse(desk, 503, str(error))
     return None if allowed else _refuse(desk, 401, "send the bearer token: Authorization: Bearer ...")
+
+
+def _elsewhere(desk: Desk) -> Response | None:
+    """Send away what only the replica that works can take; Alertmanager tries again, and none of it is a fault."""
+    return None if desk.acts() else _json({"error": "another replica leads, or none does yet; try again"}, 503)
 
 
 def _receive(desk: Desk) -> Response:

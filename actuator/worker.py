@@ -1,7 +1,8 @@
-"""The worker: takes due orders one by one through observe, decide, record, act."""
+"""The worker: takes due orders one by one through observe, decide, record; a crew of threads carries plans out."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 
@@ -9,22 +10,29 @@ import structlog
 
 from actuator.carry import Carrier
 from actuator.config import Config
+from actuator.crew import Crew
 from actuator.decide import decide
 from actuator.duties import Duties
 from actuator.gate import Gate
 from actuator.ledger.database import LedgerError
 from actuator.ledger.protocol import Ledger
 from actuator.metrics import Meters
-from actuator.model import Allocation, Order, OrderState, Plan, Refusal
-from actuator.platforms.errors import PlatformError
+from actuator.model import Allocation, Intent, Notice, Order, OrderState, Plan, Refusal
+from actuator.platforms.errors import DEFERRED, PlatformError
 from actuator.platforms.protocol import Platform
-from actuator.records import Origin
+from actuator.records import Origin, StepRecord
 from actuator.recovery import Recovery
+from actuator.relocate import Relocations
 from actuator.seams import Observer
+from actuator.survey import Surveyor
+from actuator.tenure import Tenure
 from actuator.truth import Truth
 
 _PAUSE_BETWEEN_PASSES = 1.0
 _LONGEST_DELAY = 600.0
+_MOVES = frozenset({Intent.MIGRATE, Intent.QUARANTINE})
+_OF_THIS_SYSTEM = frozenset({"paused", "watchdog_silent", "prometheus_unreachable", "platform_unavailable"})
+"""Refusals that say nothing about the container, of which its owner need not know."""
 _log = structlog.get_logger(__name__)
 
 
@@ -40,10 +48,15 @@ class Peers:
     duties: Duties
     recovery: Recovery
     truth: Truth
+    crew: Crew
+    tenure: Tenure
+    surveyor: Surveyor | None
+    """Looks around for orders to move; None where the platform moves nothing, as the next."""
+    relocations: Relocations | None
 
 
 class Worker:
-    """One loop in one thread. ``clock`` gives epoch seconds."""
+    """One loop in one thread, which decides; others carry out what it decided. ``clock`` gives epoch seconds."""
 
     def __init__(self, config: Config, peers: Peers, meters: Meters, clock: Callable[[], float]) -> None:
         self._config, self._peers, self._meters, self._clock = config, peers, meters, clock
@@ -56,7 +69,7 @@ class Worker:
         self._wake.set()
 
     def stop(self) -> None:
-        """Let the loop end after the order in hand."""
+        """Let the loop end after what is in hand."""
         self._stop.set()
         self._wake.set()
 
@@ -68,6 +81,7 @@ class Worker:
                 self._wake.clear()
                 self.run_once()
                 self._wake.wait(_PAUSE_BETWEEN_PASSES)
+            self.settle()
         finally:
             self._running = False
 
@@ -75,11 +89,18 @@ class Worker:
         """Tell whether the loop runs."""
         return self._running
 
+    def settle(self) -> None:
+        """Wait until nothing is under way."""
+        self._peers.crew.wait()
+
     def run_once(self) -> None:
-        """Make one pass: what a crash left, what is due by the clock, then the orders."""
+        """Begin what is to be done by this replica now: what a crash left, what is due by the clock, then orders."""
         try:
+            if not self._peers.tenure.begin():
+                return
             self._try(self._peers.recovery.run)
             self._try(lambda: self._peers.duties.run(self._clock()))
+            self._try(self._tend_moves)
             self._try(self._serve_due)
         except LedgerError as error:
             self._ledger_state(down=True, detail=str(error))
@@ -97,25 +118,43 @@ class Worker:
             return False
         return True
 
+    def _tend_moves(self) -> None:
+        if self._peers.relocations is not None:
+            self._peers.relocations.tend(self._clock())
+
     def _serve_due(self) -> None:
         for order in self._peers.ledger.due_orders(self._clock()):
-            if self._stop.is_set():
+            if self._stop.is_set() or self._peers.crew.full:
                 return
             if not self._try(partial(self._serve, order)):
-                delay = min(self._retry * 2**order.attempts, _LONGEST_DELAY)
-                self._peers.ledger.hold_order(order.id, self._clock() + delay, order.attempts + 1)
+                self._put_off(order)
 
     def _serve(self, order: Order) -> None:
-        with self._peers.ledger.acting():
-            self._work(order)
+        with ExitStack() as right:
+            if not right.enter_context(self._peers.ledger.acting(order.target)) or not self._still_due(order):
+                return
+            verdict = self._peers.gate.refusal() or self._decide(order)
+            if not isinstance(verdict, Plan):
+                self._refuse(order, verdict)
+            elif self._free(order, verdict, right):
+                records = self._record(order, verdict)
+                self._peers.crew.begin(right.pop_all(), partial(self._finish, order, records))
 
-    def _work(self, order: Order) -> None:
-        verdict = self._peers.gate.refusal() or self._decide(order)
-        refusal = self._carry_out(order, verdict) if isinstance(verdict, Plan) else verdict
-        if refusal is None:
-            self._peers.ledger.hold_order(order.id, self._clock() + self._config.limits.cooldown, 0)
-        else:
-            self._refuse(order, refusal)
+    def _free(self, order: Order, plan: Plan, right: ExitStack) -> bool:
+        """A plan may take another pod than its order is about; that one must be in no other hand either."""
+        if plan.target is None or plan.target == order.target:
+            return True
+        return right.enter_context(self._peers.ledger.acting(plan.target))
+
+    def _still_due(self, order: Order) -> bool:
+        """Another thread may have had the order in hand when it was found to be due."""
+        now = self._peers.ledger.order(order.id)
+        return now is not None and now.state is OrderState.OPEN and now.not_before <= self._clock()
+
+    def _finish(self, order: Order, records: Sequence[StepRecord]) -> None:
+        if not self._try(partial(self._carry_out, order, records)):
+            self._put_off(order)
+        self.wake()
 
     def _decide(self, order: Order) -> Plan | Refusal:
         try:
@@ -125,7 +164,8 @@ class Worker:
         at = self._clock()
         observation = self._peers.observer.observe(order, at)
         memory = self._peers.ledger.recall(order, allocation, at)
-        return decide(order, observation, allocation, memory, self._config.limits)
+        scene = self._peers.surveyor.survey(order, at) if self._peers.surveyor and order.intent in _MOVES else None
+        return decide(order, observation, allocation, memory, self._config.limits, scene)
 
     def _look(self, order: Order) -> Allocation | None:
         allocation = self._peers.platform.inspect(order.target)
@@ -133,13 +173,22 @@ class Worker:
             self._peers.ledger.note_allocation(order.target, allocation, self._clock())
         return allocation
 
-    def _carry_out(self, order: Order, plan: Plan) -> Refusal | None:
+    def _record(self, order: Order, plan: Plan) -> list[StepRecord]:
         _log.info("plan", order=order.id, alert=order.alert, container=order.target.container, reason=plan.reason)
-        records = self._peers.ledger.record_plan(order.id, order.target, plan, Origin.ORDER, self._clock())
+        self._tell(order, "Plan", plan.reason, warning=False)
+        target = plan.target or order.target
+        return self._peers.ledger.record_plan(order.id, target, plan, Origin.ORDER, self._clock())
+
+    def _carry_out(self, order: Order, records: Sequence[StepRecord]) -> None:
+        refusal = None
         if self._config.dry_run:
             self._peers.carrier.pretend(records)
-            return None
-        return self._peers.carrier.carry_out(records, lambda: self._peers.truth.refusal(order))
+        else:
+            refusal = self._peers.carrier.carry_out(records, lambda: self._peers.truth.refusal(order))
+        if refusal is None:
+            self._peers.ledger.hold_order(order.id, self._clock() + self._config.limits.cooldown, 0)
+        else:
+            self._refuse(order, refusal)
 
     def _refuse(self, order: Order, refusal: Refusal) -> None:
         if self._peers.ledger.record_refusal(order.id, refusal, self._clock()):
@@ -152,10 +201,28 @@ class Worker:
                 detail=refusal.detail,
                 retryable=refusal.retryable,
             )
-        if refusal.retryable:
-            self._peers.ledger.hold_order(order.id, self._clock() + self._retry, 0)
-        else:
+            if refusal.reason not in _OF_THIS_SYSTEM:
+                self._tell(order, refusal.reason, refusal.detail, warning=True)
+        if not refusal.retryable or (refusal.reason == DEFERRED and self._waited(order)):
             self._peers.ledger.close_order(order.id, OrderState.REFUSED, self._clock())
+        elif refusal.reason == DEFERRED:
+            self._put_off(order)
+        else:
+            self._peers.ledger.hold_order(order.id, self._clock() + self._retry, 0)
+
+    def _tell(self, order: Order, reason: str, text: str, warning: bool) -> None:
+        if not self._config.dry_run:
+            word = "".join(part[:1].upper() + part[1:] for part in reason.split("_"))
+            self._peers.platform.tell(order.target, Notice(self._clock(), order.intent, word, text, warning))
+
+    def _put_off(self, order: Order) -> None:
+        """Try the order again ever later."""
+        delay = min(self._retry * 2**order.attempts, _LONGEST_DELAY)
+        self._peers.ledger.hold_order(order.id, self._clock() + delay, order.attempts + 1)
+
+    def _waited(self, order: Order) -> bool:
+        """Tell whether an order was put off for as long as one may be: the sum of the delays so far."""
+        return bool(self._retry * (2**order.attempts - 1) >= self._config.limits.deferral_deadline)
 
     def _ledger_state(self, down: bool, detail: str = "") -> None:
         if down != self._ledger_down:

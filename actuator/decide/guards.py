@@ -25,17 +25,22 @@ def _own_part(s: Situation) -> Refusal | None:
     return None
 
 
+def _senseless(s: Situation) -> Refusal | None:
+    said = s.allocation.bad_annotation
+    return refuse_for_good("bad_annotation", f"left alone: {said}") if said else None
+
+
 def _opted_out(s: Situation) -> Refusal | None:
     if s.allocation.opted_out:
-        return refuse_for_good("opted_out", "the owner opted the container out by label")
+        return refuse_for_good("opted_out", "the owner opted the container out")
     return None
 
 
 def _managed(s: Situation) -> Refusal | None:
-    if s.allocation.managed_by:
-        return refuse_for_good(
-            "managed", f"the limits belong to {s.allocation.managed_by}, which would undo the change"
-        )
+    touched = "cpu" if s.order.intent is Intent.RELIEVE else s.order.resource
+    manager = s.allocation.managed_by or s.allocation.managed.get(touched)
+    if manager:
+        return refuse_for_good("managed", f"the limits belong to {manager}, which would undo the change or be misled")
     return None
 
 
@@ -65,6 +70,13 @@ def _start_up(s: Situation) -> Refusal | None:
 def _unanswered(s: Situation) -> Refusal | None:
     problem = s.observation.problem
     return refuse("prometheus_unreachable", f"Prometheus gave no answer: {problem}") if problem else None
+
+
+def _skewed(s: Situation) -> Refusal | None:
+    skew = s.observation.clock_skew
+    if abs(skew) > s.observation.fresh_within:
+        return refuse("clock_skew", f"Prometheus' clock or the node's is {skew:.0f} s from ours; set both by NTP")
+    return None
 
 
 def _stale(s: Situation) -> Refusal | None:
@@ -106,6 +118,6 @@ def _budget(s: Situation) -> Refusal | None:
 
 
 _GUARDS: tuple[Guard, ...] = (
-    _own_part, _opted_out, _managed, _resource, _not_running, _unset, _start_up,
-    _unanswered, _stale, _over, _stronger, _cooldown, _budget,
+    _own_part, _senseless, _opted_out, _managed, _resource, _not_running, _unset, _start_up,
+    _unanswered, _skewed, _stale, _over, _stronger, _cooldown, _budget,
 )  # fmt: skip

@@ -53,9 +53,34 @@ class Limits(BaseModel):
     throttle_ttl_max: Duration = 3600.0
     """The longest hold that relapses can reach."""
 
+    move_horizon: Duration = 1800.0
+    """What a move wins is counted over this time."""
+    move_margin: float = Field(1.5, ge=1)
+    """Move after a breach only where the benefit is over this multiple of the cost."""
+    move_ahead_margin: float = Field(3.0, ge=1)
+    """The same where trouble is only forecast."""
+    move_room: float = Field(0.85, gt=0, lt=1)
+    """Share of a node's capacity up to which forecasts may fill it by a move after a breach."""
+    move_ahead_room: float = Field(0.75, gt=0, lt=1)
+    """The same where trouble is only forecast."""
+    move_relief: Duration = 300.0
+    """So long a culprit that can be throttled where it is has to be, before anybody is moved."""
+    move_rest: Duration = 3600.0
+    """A workload moved is not moved again within this."""
+    move_settle: Duration = 600.0
+    """No move from a node within this after the last from or to it, since forecasts must learn of that."""
+    move_patience: Duration = 180.0
+    """A replacement that is not Ready within this is not waited for any longer."""
+    move_start_up: Duration = 60.0
+    """Downtime to reckon with where no replica shows how long a start takes."""
+    move_warm_up_rate: float = Field(50 * 2.0**20, gt=0)
+    """Bytes a second at which a replacement comes by its working set again."""
+
     cooldown: Duration = 300.0
     """Rest between two actions on one container."""
     actions_per_hour: int = Field(20, ge=0)
     """Actions of any kind in any hour, over all containers."""
+    deferral_deadline: Duration = 900.0
+    """A change for which the node has no room now is asked for again, ever later, for this long."""
     start_up_grace: Duration = 60.0
     """Nothing is done to a container younger than this."""

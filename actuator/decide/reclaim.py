@@ -34,6 +34,8 @@ def _barred(s: Situation) -> Refusal | None:
 
 def _need(s: Situation) -> float | Refusal:
     peak, top = s.observation.peak, s.observation.forecast_top
+    if s.observation.usage is None:
+        return refuse("no_usage", f"the container's {s.order.resource} usage is not known")
     if peak is None or top is None:
         return refuse("no_forecast", f"no peak or no forecast of {s.order.resource}")
     return max(peak, top)

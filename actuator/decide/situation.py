@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from actuator.decide.limits import Limits
 from actuator.model import Allocation, Memory, Observation, Order, Refusal
+from actuator.placement import Scene
 
 LEAK_ALERT = "CppMemoryLeak"
 """The alert whose order is a leak's: one raise, never a second."""
@@ -18,6 +19,8 @@ class Situation:
     allocation: Allocation
     memory: Memory
     limits: Limits
+    scene: Scene | None = None
+    """Nodes and pods, for an order to move; None where the platform moves nothing."""
 
     @property
     def now(self) -> float:

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from actuator.ledger.schema import SchemaError, prepare
 
@@ -15,11 +16,56 @@ class LedgerError(Exception):
     """The ledger cannot be read or written; the message names the file and the reason."""
 
 
+class Witness(Protocol):
+    """Sees every transaction of a database. Each method but ``committed`` may raise LedgerError."""
+
+    def attach(self, connection: sqlite3.Connection) -> None:
+        """Prepare a new connection."""
+
+    def settle(self, connection: sqlite3.Connection) -> None:
+        """Do what has to be done before a transaction begins."""
+
+    def publish(self, connection: sqlite3.Connection) -> None:
+        """Make the transaction known before it is committed; where that fails it is rolled back."""
+
+    def committed(self) -> None:
+        """Take note that it is committed."""
+
+
+class Unseen:
+    """Implements ``Witness`` where nobody else needs to know."""
+
+    def attach(self, connection: sqlite3.Connection) -> None:
+        """See Witness."""
+
+    def settle(self, connection: sqlite3.Connection) -> None:
+        """See Witness."""
+
+    def publish(self, connection: sqlite3.Connection) -> None:
+        """See Witness."""
+
+    def committed(self) -> None:
+        """See Witness."""
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit the block at its end, or roll it back."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
 class Database:
     """A connection behind a lock. Autocommit is off only within ``write``."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, witness: Witness) -> None:
+        self.path, self._witness = path, witness
         self.writable = True
         """Whether the last write that had something to write is on disk."""
         self._lock = threading.RLock()
@@ -32,32 +78,26 @@ class Database:
             # NORMAL would let a power cut forget the last commits, and with them alerts already acknowledged.
             self._connection.execute("PRAGMA synchronous = FULL")
             prepare(self._connection)
+            witness.attach(self._connection)
         except (sqlite3.Error, SchemaError) as error:
             raise LedgerError(f"{path}: {error}; set ledger.path to a writable file of this program") from error
         self._inode = path.stat().st_ino
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """Run the block as one transaction; raise LedgerError where it is not on disk at the end."""
-        with self._lock:
-            try:
-                self._require_same_file()
-                before = self._connection.total_changes
-                self._connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._connection
-                    self._connection.execute("COMMIT")
-                except BaseException:
-                    self._roll_back()
-                    raise
-                # A transaction that changes nothing succeeds on a full disk as well.
-                self.writable = self.writable or self._connection.total_changes > before
-            except LedgerError:
-                self.writable = False
-                raise
-            except sqlite3.Error as error:
-                self.writable = False
-                raise LedgerError(f"{self.path}: {error}") from error
+        """Run the block as one transaction; raise LedgerError where it is not on disk, and known, at the end."""
+        with self._writing() as connection:
+            self._witness.settle(connection)
+            with transaction(connection):
+                yield connection
+                self._witness.publish(connection)
+            self._witness.committed()
+
+    @contextmanager
+    def change(self) -> Iterator[sqlite3.Connection]:
+        """Run a block that makes its own transactions, unseen by the witness."""
+        with self._writing() as connection:
+            yield connection
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
@@ -73,9 +113,21 @@ class Database:
         with self._lock:
             self._connection.close()
 
-    def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock:
+            try:
+                self._require_same_file()
+                before = self._connection.total_changes
+                yield self._connection
+                # A transaction that changes nothing succeeds on a full disk as well.
+                self.writable = self.writable or self._connection.total_changes > before
+            except LedgerError:
+                self.writable = False
+                raise
+            except sqlite3.Error as error:
+                self.writable = False
+                raise LedgerError(f"{self.path}: {error}") from error
 
     def _require_same_file(self) -> None:
         # Writes to an unlinked file succeed and are lost.

@@ -1,10 +1,12 @@
 """What steps leave behind: reservations, throttles, and limits held away from what the owner set."""
 
 import sqlite3
+from collections.abc import Mapping
 from math import inf
 
+from actuator.ledger import tallies
 from actuator.ledger.rows import held_of, key, reservation_of, throttle_of
-from actuator.model import Allocation, Reservation, StepState, Target
+from actuator.model import Allocation, OwnerLimits, Reservation, StepState, Target
 from actuator.records import Held, Origin, StepRecord, ThrottleRecord
 from actuator.tolerance import same_limit
 
@@ -35,7 +37,8 @@ def apply_effects(connection: sqlite3.Connection, record: StepRecord, state: Ste
             (*where, record.step.after, record.step.due_at or at, record.step.expires_at or inf, record.order_id),
         )
     elif state is StepState.DONE and record.step.kind == "release":
-        connection.execute("DELETE FROM reservations WHERE target = ? AND resource = ?", where)
+        ended = connection.execute("DELETE FROM reservations WHERE target = ? AND resource = ?", where).rowcount
+        tallies.count_end(connection, record, ended)
 
 
 def _limit_set(connection: sqlite3.Connection, record: StepRecord, state: StepState, at: float) -> None:
@@ -55,6 +58,7 @@ def _limit_set(connection: sqlite3.Connection, record: StepRecord, state: StepSt
     if record.step.expires_at is None:
         _end_throttle(connection, where, at)
         _count_raise(connection, record)
+        tallies.count_reclaimed(connection, record)
     else:
         _keep_throttle(connection, record, at)
 
@@ -132,6 +136,9 @@ def set_calm(connection: sqlite3.Connection, target: Target, resource: str, sinc
 def note_allocation(connection: sqlite3.Connection, target: Target, allocation: Allocation, at: float) -> None:
     """Take a limit that differs from what this system left for the owner's new wish."""
     found = {"cpu": allocation.cpu_limit, "memory": allocation.memory_limit}
+    if allocation.owner is not None and allocation.owner.target.container_id == target.container_id:
+        _take_over(connection, target)
+        _take_at_its_word(connection, target, allocation.owner, found)
     rows = connection.execute("SELECT * FROM held WHERE target = ?", (key(target),)).fetchall()
     for row in rows:
         limit, where = found[row["resource"]], (key(target), row["resource"])
@@ -150,6 +157,33 @@ def note_allocation(connection: sqlite3.Connection, target: Target, allocation: 
             _settle_throttle(connection, where, limit, at)
 
 
+def _take_over(connection: sqlite3.Connection, target: Target) -> None:
+    """Limits belong to a pod and outlive its containers: what is kept of one before a restart is the next one's."""
+    here = (key(target), target.namespace, target.pod, target.container)
+    for table in ("held", "throttles", "reservations"):
+        connection.execute(
+            f"UPDATE OR IGNORE {table} SET target = ?1 WHERE target != ?1"  # noqa: S608 - of the three names above
+            " AND json_extract(target, '$[1]') = ?2 AND json_extract(target, '$[2]') = ?3"
+            " AND json_extract(target, '$[3]') = ?4",
+            here,
+        )
+
+
+def _take_at_its_word(
+    connection: sqlite3.Connection, target: Target, owner: OwnerLimits, found: Mapping[str, float | None]
+) -> None:
+    """A ledger that knows nothing of a container learns from the platform what was there before a change."""
+    if connection.execute("SELECT 1 FROM held WHERE target = ?", (key(target),)).fetchone():
+        return
+    for resource, given in (("cpu", owner.cpu_limit), ("memory", owner.memory_limit)):
+        if not same_limit(resource, given, found[resource]):
+            connection.execute(
+                "INSERT INTO held (target, resource, owner_limit, current, certain, raises, leak_raises, order_id)"
+                " VALUES (?, ?, ?, ?, 1, 0, 0, 0)",
+                (key(target), resource, given, found[resource]),
+            )
+
+
 def _settle_throttle(connection: sqlite3.Connection, where: tuple[str, str], limit: float | None, at: float) -> None:
     """After a failed step: a limit in force under the one before the throttle is the throttle's, whatever it is."""
     throttle = _active(connection, where)
@@ -165,7 +199,8 @@ def _settle_throttle(connection: sqlite3.Connection, where: tuple[str, str], lim
 
 def forget_container(connection: sqlite3.Connection, target: Target) -> None:
     """Drop what is kept of a container that is gone."""
-    connection.execute("DELETE FROM reservations WHERE target = ?", (key(target),))
+    ended = connection.execute("DELETE FROM reservations WHERE target = ?", (key(target),)).rowcount
+    tallies.count_gone(connection, ended)
     connection.execute("DELETE FROM throttles WHERE target = ?", (key(target),))
     connection.execute("DELETE FROM held WHERE target = ?", (key(target),))
 

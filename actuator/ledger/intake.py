@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Sequence
 
 from actuator.ledger import journal
+from actuator.ledger.ids import next_id
 from actuator.ledger.orders import NewOrder, close_order, insert_order, severity_rank, state_of
 from actuator.ledger.rows import key
 from actuator.model import OrderState, Refusal, Target
@@ -44,11 +45,12 @@ def _record_alert(connection: sqlite3.Connection, reading: Reading, at: float) -
 
 def _seen(connection: sqlite3.Connection, alert: Alert, at: float) -> tuple[int, int | None]:
     row = connection.execute(
-        "INSERT INTO alerts (fingerprint, starts_at, name, labels, annotations, firing, first_seen, last_seen)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint, starts_at) DO UPDATE SET"
+        "INSERT INTO alerts (id, fingerprint, starts_at, name, labels, annotations, firing, first_seen, last_seen)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (fingerprint, starts_at) DO UPDATE SET"
         " firing = excluded.firing, annotations = excluded.annotations, last_seen = excluded.last_seen,"
         " deliveries = deliveries + 1 RETURNING id, order_id",
         (
+            next_id(connection, "alerts"),
             alert.fingerprint,
             alert.starts_at,
             alert.name,

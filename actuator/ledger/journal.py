@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Mapping
 from math import isfinite
 
+from actuator.ledger.ids import next_id
 from actuator.ledger.rows import key, step_of
 from actuator.model import Intent, Plan, Refusal, Step, StepOutcome, StepState, Target
 from actuator.records import Origin, StepRecord
@@ -38,9 +39,9 @@ def record_refusal(connection: sqlite3.Connection, order_id: int, refusal: Refus
         )
         return False
     connection.execute(
-        "INSERT INTO verdicts (order_id, origin, kind, code, reason, retryable, inputs, at, last_at)"
-        " VALUES (?, 'order', 'refusal', ?, ?, ?, '{}', ?, ?)",
-        (order_id, refusal.reason, refusal.detail, refusal.retryable, at, at),
+        "INSERT INTO verdicts (id, order_id, origin, kind, code, reason, retryable, inputs, at, last_at)"
+        " VALUES (?, ?, 'order', 'refusal', ?, ?, ?, '{}', ?, ?)",
+        (next_id(connection, "verdicts"), order_id, refusal.reason, refusal.detail, refusal.retryable, at, at),
     )
     return True
 
@@ -49,12 +50,13 @@ def record_plan(
     connection: sqlite3.Connection, order_id: int, target: Target, plan: Plan, origin: Origin, at: float
 ) -> list[StepRecord]:
     """Record the plan and its steps as PLANNED; return them in order."""
-    cursor = connection.execute(
-        "INSERT INTO verdicts (order_id, origin, kind, code, reason, retryable, inputs, at, last_at)"
-        " VALUES (?, ?, 'plan', 'plan', ?, 0, ?, ?, ?)",
-        (order_id, origin, plan.reason, json.dumps(_finite(plan.inputs), default=str), at, at),
+    verdict_id = next_id(connection, "verdicts")
+    connection.execute(
+        "INSERT INTO verdicts (id, order_id, origin, kind, code, reason, retryable, inputs, at, last_at)"
+        " VALUES (?, ?, ?, 'plan', 'plan', ?, 0, ?, ?, ?)",
+        (verdict_id, order_id, origin, plan.reason, json.dumps(_finite(plan.inputs), default=str), at, at),
     )
-    head = (cursor.lastrowid, order_id, key(target))
+    head = (verdict_id, order_id, key(target))
     return [_insert_step(connection, (*head, *_columns(step), origin, at)) for step in plan.steps]
 
 
@@ -107,9 +109,10 @@ def end_ledger_steps(connection: sqlite3.Connection, record: StepRecord, at: flo
 
 
 def cancel_planned(connection: sqlite3.Connection, order_id: int, at: float) -> None:
-    """Cancel the order's steps that have not begun."""
+    """Cancel the order's steps that have not begun; a move that has begun is seen through to its end."""
     rows = connection.execute(
-        "UPDATE steps SET state = 'cancelled', finished_at = ? WHERE order_id = ? AND state = 'planned' RETURNING id",
+        "UPDATE steps SET state = 'cancelled', finished_at = ? WHERE order_id = ? AND state = 'planned'"
+        " AND verdict_id NOT IN (SELECT verdict_id FROM moves_begun) RETURNING id",
         (at, order_id),
     ).fetchall()
     for _ in rows:
@@ -117,22 +120,27 @@ def cancel_planned(connection: sqlite3.Connection, order_id: int, at: float) -> 
 
 
 def steps_in(connection: sqlite3.Connection, state: StepState) -> list[StepRecord]:
-    """Return the steps in ``state``, oldest first."""
-    rows = connection.execute("SELECT * FROM steps WHERE state = ? ORDER BY id", (state,))
+    """Return the steps in ``state`` that are no part of a move underway, oldest first."""
+    rows = connection.execute(
+        "SELECT * FROM steps WHERE state = ? AND verdict_id NOT IN (SELECT verdict_id FROM moves_begun) ORDER BY id",
+        (state,),
+    )
     return [step_of(row) for row in rows]
 
 
 def _insert_step(connection: sqlite3.Connection, values: tuple[object, ...]) -> StepRecord:
     row = connection.execute(
-        "INSERT INTO steps (verdict_id, order_id, target, kind, resource, before, after, expires_at, due_at, leak,"
-        " node, origin, planned_at, state) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned') RETURNING *",
-        values,
+        "INSERT INTO steps (id, verdict_id, order_id, target, kind, resource, before, after, expires_at, due_at, leak,"
+        " node, uid, origin, planned_at, state)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'planned') RETURNING *",
+        (next_id(connection, "steps"), *values),
     ).fetchone()
     return step_of(row)
 
 
 def _columns(step: Step) -> tuple[object, ...]:
-    return step.kind, step.resource, step.before, step.after, step.expires_at, step.due_at, step.leak, step.node
+    effect = step.before, step.after, step.expires_at, step.due_at, step.leak
+    return step.kind, step.resource, *effect, step.node, step.uid
 
 
 def _finite(value: object) -> object:
@@ -142,7 +150,11 @@ def _finite(value: object) -> object:
     return None if isinstance(value, float) and not isfinite(value) else value
 
 
-def _count_action(connection: sqlite3.Connection, order_id: int, outcome: str) -> None:
+def intent_of(connection: sqlite3.Connection, order_id: int) -> str:
+    """Return the intent of an order, UNKNOWN where nobody knows it or retention has forgotten the order."""
     row = connection.execute("SELECT intent FROM orders WHERE id = ?", (order_id,)).fetchone()
-    intent = row["intent"] if row is not None and row["intent"] in KNOWN_INTENTS else UNKNOWN
-    count(connection, "actions", intent, outcome)
+    return row["intent"] if row is not None and row["intent"] in KNOWN_INTENTS else UNKNOWN
+
+
+def _count_action(connection: sqlite3.Connection, order_id: int, outcome: str) -> None:
+    count(connection, "actions", intent_of(connection, order_id), outcome)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from actuator.ledger import journal
+from actuator.ledger.ids import next_id
 from actuator.ledger.rows import key, order_of
 from actuator.model import Intent, Order, OrderState, Target
 
@@ -28,10 +29,12 @@ class NewOrder:
 def insert_order(connection: sqlite3.Connection, new: NewOrder, at: float) -> int:
     """Record the order; return its number."""
     closed_at = None if new.state is OrderState.OPEN else at
-    cursor = connection.execute(
-        "INSERT INTO orders (target, resource, intent, alert, severity, reason, state, opened_at, refreshed_at,"
-        " closed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    order_id = next_id(connection, "orders")
+    connection.execute(
+        "INSERT INTO orders (id, target, resource, intent, alert, severity, reason, state, opened_at, refreshed_at,"
+        " closed_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
+            order_id,
             key(new.target),
             new.resource,
             new.intent,
@@ -44,7 +47,7 @@ def insert_order(connection: sqlite3.Connection, new: NewOrder, at: float) -> in
             closed_at,
         ),
     )
-    return int(cursor.lastrowid or 0)
+    return order_id
 
 
 def state_of(connection: sqlite3.Connection, order_id: int) -> OrderState | None:

@@ -1,6 +1,6 @@
 """What the actuator asks of a ledger, wherever it is kept. Every method may raise LedgerError."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -16,7 +16,8 @@ from actuator.model import (
     StepOutcome,
     Target,
 )
-from actuator.records import Delivery, Held, Origin, Reading, StepRecord, ThrottleRecord
+from actuator.placement import Move
+from actuator.records import Delivery, Held, Migration, Origin, Reading, StepRecord, ThrottleRecord
 
 
 class Ledger(Protocol):
@@ -25,6 +26,9 @@ class Ledger(Protocol):
     @property
     def writable(self) -> bool:
         """Return whether the last change is on disk."""
+
+    def take_over(self) -> None:
+        """Know what an earlier leader left, and nothing else of what is underway; called when leadership begins."""
 
     def record_delivery(self, delivery: Delivery, readings: Sequence[Reading], at: float) -> None:
         """Record a delivery and the orders that it opens, refreshes, resolves or is refused as."""
@@ -77,6 +81,15 @@ class Ledger(Protocol):
     def planned(self) -> list[StepRecord]:
         """Return the steps that were not begun."""
 
+    def migrations(self) -> list[Migration]:
+        """Return the moves that were begun and are not yet cleared; ``interrupted`` and ``planned`` leave them out."""
+
+    def throttled_since(self) -> Mapping[Target, float]:
+        """Return when each throttle in force was last set or tightened; 0 where that is not known."""
+
+    def moves(self, since: float) -> list[Move]:
+        """Return the evictions made since."""
+
     def note_allocation(self, target: Target, allocation: Allocation, at: float) -> None:
         """Compare what is in force with what this system left, and take a difference for the owner's new wish."""
 
@@ -119,5 +132,8 @@ class Ledger(Protocol):
     def prune(self, before: float) -> None:
         """Forget what was closed before."""
 
-    def acting(self) -> AbstractContextManager[None]:
-        """Hold the right to act, which one process at a time has."""
+    def acting(self, target: Target, wait: bool = False) -> AbstractContextManager[bool]:
+        """Hold the right to touch a container, which one thread of all processes has; tell whether it was to be had.
+
+        With ``wait`` it always is. Containers of one pod share it.
+        """

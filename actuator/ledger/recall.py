@@ -60,14 +60,20 @@ def _last_action(connection: sqlite3.Connection, target: Target) -> float | None
 
 
 def _actions_since(connection: sqlite3.Connection, since: float) -> int:
-    row = connection.execute("SELECT count(*) AS n FROM actions WHERE at > ?", (since,)).fetchone()
+    """What is planned counts already: another thread is about to do it."""
+    row = connection.execute(
+        "SELECT (SELECT count(*) FROM actions WHERE at > ?) + (SELECT count(*) FROM steps WHERE state = 'planned'"
+        " AND kind = 'set_limit' AND origin = 'order') AS n",
+        (since,),
+    ).fetchone()
     return int(row["n"])
 
 
 def _reserved_beside(connection: sqlite3.Connection, order: Order) -> float:
     row = connection.execute(
-        "SELECT coalesce(sum(amount), 0) AS held FROM reservations WHERE resource = ? AND target != ?"
-        " AND json_extract(target, '$[0]') = ?",
+        "SELECT coalesce(sum(amount), 0) AS held FROM (SELECT target, resource, amount FROM reservations UNION ALL"
+        " SELECT target, resource, after FROM steps WHERE kind = 'reserve' AND state IN ('planned', 'started'))"
+        " WHERE resource = ? AND target != ? AND json_extract(target, '$[0]') = ?",
         (order.resource, key(order.target), order.target.node),
     ).fetchone()
     return float(row["held"])

@@ -47,6 +47,7 @@ def step_of(row: sqlite3.Row) -> StepRecord:
         due_at=row["due_at"],
         leak=bool(row["leak"]),
         node=row["node"],
+        uid=row["uid"],
     )
     state, origin = StepState(row["state"]), Origin(row["origin"])
     return StepRecord(row["id"], row["order_id"], target_of(row), step, state, origin, row["starts"])

@@ -30,7 +30,7 @@ CREATE TABLE verdicts (id INTEGER PRIMARY KEY, order_id INTEGER NOT NULL, origin
 CREATE INDEX verdicts_by_order ON verdicts (order_id);
 CREATE TABLE steps (id INTEGER PRIMARY KEY, verdict_id INTEGER NOT NULL, order_id INTEGER NOT NULL,
     target TEXT NOT NULL, kind TEXT NOT NULL, resource TEXT NOT NULL, before REAL, after REAL, expires_at REAL,
-    due_at REAL, leak INTEGER NOT NULL, node TEXT NOT NULL DEFAULT '',
+    due_at REAL, leak INTEGER NOT NULL, node TEXT NOT NULL DEFAULT '', uid TEXT NOT NULL DEFAULT '',
     origin TEXT NOT NULL, state TEXT NOT NULL, starts INTEGER NOT NULL DEFAULT 0,
     kernel_file TEXT NOT NULL DEFAULT '', before_raw TEXT NOT NULL DEFAULT '', after_raw TEXT NOT NULL DEFAULT '',
     error TEXT NOT NULL DEFAULT '', planned_at REAL NOT NULL, started_at REAL, finished_at REAL);
@@ -45,14 +45,24 @@ CREATE TABLE throttles (target TEXT NOT NULL, resource TEXT NOT NULL, before REA
 CREATE TABLE held (target TEXT NOT NULL, resource TEXT NOT NULL, owner_limit REAL, current REAL,
     certain INTEGER NOT NULL, raises INTEGER NOT NULL, leak_raises INTEGER NOT NULL, order_id INTEGER NOT NULL,
     PRIMARY KEY (target, resource));
+"""
+
+_VIEWS = """
+CREATE INDEX moves ON steps (verdict_id) WHERE kind = 'place';
+CREATE VIEW moves_begun AS SELECT verdict_id FROM steps WHERE kind = 'place' AND starts > 0;
 -- What a clock gave back is no action that a container must rest from, or that uses up the budget.
 CREATE VIEW actions AS SELECT target, coalesce(finished_at, started_at) AS at FROM steps
-    WHERE kind = 'set_limit' AND origin IN ('order', 'restore')
+    WHERE kind IN ('set_limit', 'evict') AND origin IN ('order', 'restore')
     AND state IN ('started', 'done', 'reverted', 'failed', 'dry_run');
 """
 
-
-_CHANGES = {1: "ALTER TABLE steps ADD COLUMN node TEXT NOT NULL DEFAULT ''"}
+_CHANGES = {
+    1: f"""
+ALTER TABLE steps ADD COLUMN node TEXT NOT NULL DEFAULT '';
+ALTER TABLE steps ADD COLUMN uid TEXT NOT NULL DEFAULT '';
+DROP VIEW actions;
+{_VIEWS}"""
+}
 """What makes a file of a version one of the next."""
 
 
@@ -66,10 +76,10 @@ def prepare(connection: sqlite3.Connection) -> None:
     if version > VERSION:
         raise SchemaError(f"has schema version {version}, this program knows {VERSION}; use the program that wrote it")
     if version == 0:
-        _make(connection, _TABLES, VERSION)
+        _make(connection, _TABLES + _VIEWS, VERSION)
         return
     for older in range(version, VERSION):
-        _make(connection, f"{_CHANGES[older]};", older + 1)
+        _make(connection, _CHANGES[older], older + 1)
 
 
 def _make(connection: sqlite3.Connection, statements: str, version: int) -> None:

@@ -1,12 +1,12 @@
 """The ledger in one SQLite file: each method is one transaction over the functions of this package."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-from actuator.ledger import effects, intake, journal, orders, recall, views
-from actuator.ledger.database import Database
+from actuator.ledger import effects, intake, journal, moves, orders, recall, views
+from actuator.ledger.database import Database, Unseen, Witness
 from actuator.ledger.locks import acting_lock
 from actuator.ledger.retention import prune
 from actuator.model import (
@@ -22,20 +22,24 @@ from actuator.model import (
     StepState,
     Target,
 )
-from actuator.records import Delivery, Held, Origin, Reading, StepRecord, ThrottleRecord
+from actuator.placement import Move
+from actuator.records import Delivery, Held, Migration, Origin, Reading, StepRecord, ThrottleRecord
 
 
 class SqliteLedger:
     """Implements ``ledger.protocol.Ledger``, whose words describe the methods."""
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path)
+    def __init__(self, path: Path, witness: Witness | None = None) -> None:
+        self._database = Database(path, witness or Unseen())
         self._write, self._read = self._database.write, self._database.read
 
     @property
     def writable(self) -> bool:
         """See Ledger."""
         return self._database.writable
+
+    def take_over(self) -> None:
+        """See Ledger; nobody else has written what is here."""
 
     def record_delivery(self, delivery: Delivery, readings: Sequence[Reading], at: float) -> None:
         """See Ledger."""
@@ -127,6 +131,21 @@ class SqliteLedger:
         with self._read() as connection:
             return journal.steps_in(connection, StepState.PLANNED)
 
+    def migrations(self) -> list[Migration]:
+        """See Ledger."""
+        with self._read() as connection:
+            return moves.migrations(connection)
+
+    def throttled_since(self) -> Mapping[Target, float]:
+        """See Ledger."""
+        with self._read() as connection:
+            return moves.throttled_since(connection)
+
+    def moves(self, since: float) -> list[Move]:
+        """See Ledger."""
+        with self._read() as connection:
+            return moves.moves(connection, since)
+
     def note_allocation(self, target: Target, allocation: Allocation, at: float) -> None:
         """See Ledger."""
         with self._write() as connection:
@@ -198,9 +217,9 @@ class SqliteLedger:
         with self._write() as connection:
             prune(connection, before)
 
-    def acting(self) -> AbstractContextManager[None]:
+    def acting(self, target: Target, wait: bool = False) -> AbstractContextManager[bool]:
         """See Ledger."""
-        return acting_lock(self._database.path)
+        return acting_lock(self._database.path, target, wait)
 
     def close(self) -> None:
         """Close the file."""

@@ -9,8 +9,8 @@ from actuator.ledger.rows import target_of
 Document = dict[str, Any]
 
 _STEP_COLUMNS = (
-    "id", "kind", "resource", "before", "after", "expires_at", "due_at", "leak", "state", "kernel_file", "before_raw",
-    "after_raw", "error", "planned_at", "started_at", "finished_at",
+    "id", "kind", "resource", "before", "after", "expires_at", "due_at", "leak", "node", "state", "kernel_file",
+    "before_raw", "after_raw", "error", "planned_at", "started_at", "finished_at",
 )  # fmt: skip
 
 

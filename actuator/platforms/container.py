@@ -1,14 +1,14 @@
 """What the Engine says of a container and its host: the few fields used, validated."""
 
-import re
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_pascal
 
+from actuator.platforms.own import is_own
+
 _OPT_OUT = "cpp.opt-out"
 _OWN_LABEL = "cpp.part"
-_OWN_NAMES = re.compile(r"(cpp-(exporter|probe|actuator)|prometheus|alertmanager|cadvisor)\b")
 _SERVICE_LABELS = ("com.docker.swarm.service.name", "com.docker.swarm.service.id")
 
 
@@ -74,7 +74,7 @@ class Container(_Document):
     def own_part(self) -> bool:
         """By label, or by the last part of the image's or the command's name."""
         programs = (self.config.image, self.path)
-        return _OWN_LABEL in self.labels or any(_OWN_NAMES.match(program.rsplit("/", 1)[-1]) for program in programs)
+        return _OWN_LABEL in self.labels or any(map(is_own, programs))
 
     @property
     def started_at(self) -> float:

@@ -1,6 +1,6 @@
 """Docker: limits read from the kernel and set over the Engine API, on containers however they were created."""
 
-from actuator.model import Allocation, KernelValue, Target
+from actuator.model import Allocation, KernelValue, Notice, OwnerLimits, Target
 from actuator.platforms.cgroup import Cgroups
 from actuator.platforms.container import Container, Host, HostConfig
 from actuator.platforms.engine import Engine
@@ -44,6 +44,22 @@ class DockerPlatform:
 
     def let_go(self, target: Target, resource: str) -> None:
         """Do nothing, as ``hold``."""
+
+    def holding(self) -> None:
+        """Return None, as ``hold``."""
+
+    def withdraw(self, target: Target, resource: str) -> None:
+        """Do nothing: what the Engine was asked for it has done, or refused."""
+
+    def remembered(self) -> list[OwnerLimits]:
+        """Return nothing: on one host only the ledger keeps that."""
+        return []
+
+    def forget(self, target: Target) -> None:
+        """Do nothing, as ``remembered``."""
+
+    def tell(self, target: Target, notice: Notice) -> None:
+        """Do nothing: a container of Docker's has no place for it; log and ledger have it."""
 
     def kernel_value(self, target: Target, resource: str) -> KernelValue:
         """Read the limit in force from the container's cgroup. Raises PlatformError."""

@@ -1,8 +1,16 @@
-"""What can go wrong between this system and a platform, in five kinds."""
+"""What can go wrong between this system and a platform, in a few kinds."""
+
+DEFERRED = "deferred"
+"""The code of a change for which there is no room now; what was asked for is taken back and may be asked for again."""
 
 
 class PlatformError(Exception):
     """Base of all; the message is a sentence for a person."""
+
+    def __init__(self, message: str, code: str = "") -> None:
+        """Give a ``code`` where the order that led to it is to be refused for this, and is not merely put back."""
+        super().__init__(message)
+        self.code = code
 
 
 class GoneError(PlatformError):
@@ -19,6 +27,10 @@ class ConflictError(PlatformError):
 
 class UnavailableError(PlatformError):
     """The platform could not be reached or did not answer properly; the same call may work later."""
+
+
+class UnsettledError(UnavailableError):
+    """Nobody could tell what became of a change, nor take it back; it must be looked at again."""
 
 
 class RejectedError(PlatformError):

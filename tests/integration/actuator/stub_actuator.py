@@ -9,7 +9,7 @@ from typing import Any
 
 from actuator.config import load_config
 from actuator.execute import Executor
-from actuator.model import Allocation, KernelValue, Observation, Order, Target
+from actuator.model import Allocation, KernelValue, Notice, Observation, Order, OwnerLimits, Target
 from actuator.server import listen
 from actuator.service import Outside, run
 from actuator.webconfig import load_web_config
@@ -34,6 +34,21 @@ class Remote:
         pass
 
     def let_go(self, target: Target, resource: str) -> None:
+        pass
+
+    def holding(self) -> None:
+        pass
+
+    def withdraw(self, target: Target, resource: str) -> None:
+        pass
+
+    def remembered(self) -> list[OwnerLimits]:
+        return []
+
+    def forget(self, target: Target) -> None:
+        pass
+
+    def tell(self, target: Target, notice: Notice) -> None:
         pass
 
     def kernel_value(self, target: Target, resource: str) -> KernelValue:

@@ -8,8 +8,8 @@ import pytest
 
 from actuator.config import Config
 from actuator.execute import Executor
-from actuator.model import Allocation, KernelValue, Observation, Order, Target
-from actuator.platforms.errors import GoneError, StoppedError, UnavailableError
+from actuator.model import Allocation, KernelValue, Notice, Observation, Order, OwnerLimits, Target
+from actuator.platforms.errors import DEFERRED, ConflictError, GoneError, StoppedError, UnavailableError
 from actuator.service import Outside, Service, build
 
 GIB = float(2**30)
@@ -49,8 +49,11 @@ class Kernel:
     running: bool = True
     reachable: bool = True
     opted_out: bool = False
+    owners: list[OwnerLimits] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
     memory_usage: float = 0.1 * GIB
-    holds: dict[tuple[str, str], float] = field(default_factory=dict)
+    holds: dict[tuple[Target, str], float] = field(default_factory=dict)
+    full: bool = False
 
     def add(self, container: str, cpu: float | None, memory: float | None) -> None:
         self.limits[container, "cpu"], self.limits[container, "memory"] = cpu, memory
@@ -70,11 +73,29 @@ class Kernel:
 
     def hold(self, target: Target, resource: str, amount: float) -> None:
         self._require_reachable()
-        self.holds[target.container, resource] = amount
+        if self.full:
+            raise ConflictError("node n1 has no room", DEFERRED)
+        self.holds[target, resource] = amount
 
     def let_go(self, target: Target, resource: str) -> None:
         self._require_reachable()
-        self.holds.pop((target.container, resource), None)
+        self.holds.pop((target, resource), None)
+
+    def holding(self) -> dict[tuple[Target, str], bool]:
+        self._require_reachable()
+        return dict.fromkeys(self.holds, True)
+
+    def withdraw(self, target: Target, resource: str) -> None:
+        self._require_reachable()
+
+    def remembered(self) -> list[OwnerLimits]:
+        return self.owners
+
+    def forget(self, target: Target) -> None:
+        self.owners = [owner for owner in self.owners if owner.target != target]
+
+    def tell(self, target: Target, notice: Notice) -> None:
+        self.notices.append(notice)
 
     def kernel_value(self, target: Target, resource: str) -> KernelValue:
         self._require_reachable()
@@ -134,7 +155,10 @@ class World:
         return self.post({"labels": {"alertname": "CppWatchdog", "cluster": "lab", "severity": "none"}})
 
     def work(self) -> None:
-        self.service.worker.run_once()
+        """Twice, since what one pass has in hand keeps other work on the same container for the next."""
+        for _ in range(2):
+            self.service.worker.run_once()
+            self.service.worker.settle()
 
     def actions(self) -> list[dict[str, Any]]:
         return self.service.app.test_client().get("/actions").get_json()["actions"]

@@ -24,11 +24,15 @@ def change(path: Path, statements: str) -> None:
 def test_a_file_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(tmp_path: Path) -> None:
     path = tmp_path / "ledger.sqlite"
     SqliteLedger(path).close()
-    change(path, "ALTER TABLE steps DROP COLUMN node; PRAGMA user_version = 1;")
-    change(path, "INSERT INTO meta VALUES ('paused', 'yes');")
+    change(path, "ALTER TABLE steps DROP COLUMN node; ALTER TABLE steps DROP COLUMN uid;")
+    change(path, "DROP INDEX moves; DROP VIEW moves_begun; PRAGMA user_version = 1;")
+    change(
+        path,
+        "INSERT INTO meta VALUES ('paused', 'yes');",
+    )
     ledger = SqliteLedger(path)
     assert ledger.get("paused") == "yes"
-    assert "node" in columns(path)
+    assert columns(path) >= {"node", "uid"}
     ledger.close()
     SqliteLedger(path).close()
 

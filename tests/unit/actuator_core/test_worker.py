@@ -267,7 +267,7 @@ def test_a_duty_that_fails_unforeseen_does_not_keep_orders_waiting(
     monkeypatch.setattr(world.service.ledger, "expire_orders", fail)
     world.post(make_alert())
     assert outcome(world) == "done"
-    assert "cpp_worker_errors_total 1.0" in world.metrics()
+    assert "cpp_worker_errors_total 2.0" in world.metrics()
 
 
 def test_after_a_failed_change_the_next_look_is_not_taken_for_the_owners_wish(

@@ -28,6 +28,6 @@ def test_the_page_explains_every_refusal_and_no_other() -> None:
 
 def test_every_bound_that_the_page_names_exists() -> None:
     limits = (ROOT / "actuator/decide/limits.py").read_text()
-    named = re.findall(r"`((?:reserve|activate|reclaim|throttle|memory|lead|leak|raise|host|min)_[a-z_]+)`", PAGE)
+    named = re.findall(r"`((?:reserve|activate|reclaim|throttle|memory|lead|leak|move|raise|host|min)_[a-z_]+)`", PAGE)
     for name in set(named) - codes():
         assert f"    {name}: " in limits, name

@@ -43,6 +43,9 @@ class Kernel:
     def let_go(self, target: Target, resource: str) -> None:
         self.held = None
 
+    def holding(self) -> None:
+        raise AssertionError("execution does not ask what is held")
+
     def kernel_value(self, target: Target, resource: str) -> KernelValue:
         fault = self.look_faults.pop(0) if self.look_faults else None
         if fault is not None:

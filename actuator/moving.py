@@ -1,0 +1,56 @@
+"""What moves ask of a platform, as protocols. Every method may raise the errors of ``platforms.errors``."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Protocol
+
+from actuator.model import Target
+from actuator.outlook import Scout
+from actuator.placement import Landing, Mover, Place
+
+AFTERWARDS = ("land", "clear")
+"""What waits for others, or ends what was begun: no order's thread is kept busy with it."""
+
+
+class Nodes(Protocol):
+    """What the platform knows of nodes and pods."""
+
+    def places(self) -> tuple[Place, ...]:
+        """Return every node, without forecasts."""
+
+    def movers(self, targets: Collection[Target]) -> list[Mover]:
+        """Return the pods of those containers that are there, without forecasts and scores."""
+
+
+class Hands(Protocol):
+    """What touches pods and nodes; each call may be repeated."""
+
+    def place(self, target: Target, uid: str, node: str) -> None:
+        """Hold room on ``node`` for all that the pod requests."""
+
+    def evict(self, target: Target, uid: str) -> None:
+        """Evict the pod of this uid, while room is held for it."""
+
+    def evicted(self, target: Target, uid: str) -> bool:
+        """Tell whether that pod is gone or on its way out."""
+
+    def landing(self, target: Target, uid: str, controller: str, made_after: float) -> Landing | None:
+        """Return where its replacement is; None where there is none yet."""
+
+    def clear(self, uid: str) -> None:
+        """Hold no more room for it."""
+
+    def steered(self, namespace: str, uid: str) -> bool:
+        """Tell whether a replacement was steered already and is there."""
+
+    def held(self) -> list[str]:
+        """Return the uids of the pods for whose moves room is held."""
+
+
+@dataclass(frozen=True)
+class Moving:
+    """A platform that moves pods."""
+
+    nodes: Nodes
+    hands: Hands
+    scout: Scout

@@ -1,0 +1,39 @@
+"""The further calls to the API server that moves take."""
+
+from kubernetes.client import ApiClient, PolicyV1Api, V1DeleteOptions, V1Eviction, V1ObjectMeta, V1Preconditions
+
+from actuator.platforms.kubernetes.api import Api
+from actuator.platforms.kubernetes.budgets import Budget, Budgets
+from actuator.platforms.kubernetes.documents import Node, Nodes
+from actuator.platforms.kubernetes.volumes import BoundClaim, PersistentVolume
+
+
+class ClusterApi(Api):
+    """One API server, with what is asked of whole clusters and of budgets."""
+
+    def __init__(self, client: ApiClient, timeout: float) -> None:
+        super().__init__(client, timeout)
+        self._policy = PolicyV1Api(client)
+
+    def nodes(self) -> tuple[Node, ...]:
+        """Return all nodes. Raises PlatformError."""
+        return self._ask(Nodes, self._core.list_node).items
+
+    def budgets(self, namespace: str) -> tuple[Budget, ...]:
+        """Return the disruption budgets of a namespace. Raises PlatformError."""
+        return self._ask(Budgets, self._policy.list_namespaced_pod_disruption_budget, namespace).items
+
+    def claim(self, namespace: str, name: str) -> BoundClaim:
+        """Return a claim of a persistent volume. Raises PlatformError."""
+        return self._ask(BoundClaim, self._core.read_namespaced_persistent_volume_claim, name, namespace)
+
+    def volume(self, name: str) -> PersistentVolume:
+        """Return a persistent volume. Raises PlatformError."""
+        return self._ask(PersistentVolume, self._core.read_persistent_volume, name)
+
+    def evict(self, namespace: str, name: str, uid: str) -> None:
+        """Evict the pod of this ``uid`` and no other of its name. Raises PlatformError."""
+        options = V1DeleteOptions(preconditions=V1Preconditions(uid=uid))
+        metadata = V1ObjectMeta(name=name, namespace=namespace)
+        body = V1Eviction(api_version="policy/v1", kind="Eviction", metadata=metadata, delete_options=options)
+        self._call(self._core.create_namespaced_pod_eviction, name, namespace, body)

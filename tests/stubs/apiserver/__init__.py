@@ -1,0 +1,1 @@
+"""An API server for tests: objects in memory, behind real sockets."""
