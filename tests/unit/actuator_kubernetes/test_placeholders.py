@@ -117,6 +117,7 @@ def test_a_full_node_is_refused_with_the_schedulers_reason_and_nothing_is_left(
     with pytest.raises(ConflictError, match="node n1 has no room for 250m cpu: no node has room"):
         platform.hold(target, "cpu", 0.25)
     assert shadows(cluster) == []
+    assert cluster.counts["get", "pods"] < 15
 
 
 def test_room_that_is_found_late_but_in_time_is_held(
