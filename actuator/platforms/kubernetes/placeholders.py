@@ -87,14 +87,16 @@ class Placeholders:
             raise RejectedError(_why_not_made(str(error)), NOT_INSTALLED) from error
 
     def _await_place(self, wanted: Placeholder) -> None:
-        deadline = self._clock() + self._settings.placeholder_patience
+        """Ask at once and ever less often: a scheduler that has room says so in milliseconds."""
+        began = self._clock()
         while True:
             pod = self._api.pod(self._settings.namespace, wanted.name)
             if holds_room(pod):
                 return
-            if self._clock() >= deadline:
+            waited = self._clock() - began
+            if waited >= self._settings.placeholder_patience:
                 raise ConflictError(f"node {wanted.node} has no room for {_said(wanted)}: {_why_not(pod)}", DEFERRED)
-            self._sleep(_POLL)
+            self._sleep(max(_POLL, waited / 2))
 
 
 class OwnRoom:
