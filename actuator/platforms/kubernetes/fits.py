@@ -28,6 +28,7 @@ def barrier(pod: Pod, node: Node, others: Neighbours, volumes: Sequence[NodeChoi
     """
     return (
         _closed(node)
+        or _lacking(pod, node)
         or _not_chosen(pod, node)
         or _tainted(pod, node)
         or _out_of_reach(node, volumes)
@@ -40,6 +41,12 @@ def _closed(node: Node) -> str:
         return "it is cordoned"
     ready = any(each.type == "Ready" and each.status == "True" for each in node.status.conditions)
     return "" if ready else "it is not Ready"
+
+
+def _lacking(pod: Pod, node: Node) -> str:
+    asked = {resource for container in pod.spec.containers for resource in container.resources.requests}
+    missing = sorted(asked - set(node.status.allocatable))
+    return f"it has no {missing[0]}" if missing else ""
 
 
 def _not_chosen(pod: Pod, node: Node) -> str:

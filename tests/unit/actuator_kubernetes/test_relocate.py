@@ -211,6 +211,13 @@ def test_a_pod_moves_to_the_node_with_most_room_and_leaves_nothing_behind(world:
     assert world.evictions() == 1
 
 
+def test_a_pod_that_requests_nothing_moves_too(world: World) -> None:
+    world.pods()["web-1"]["spec"]["containers"][0]["resources"] = {}
+    world.migrate()
+    world.work(3)
+    assert world.states() == DONE
+
+
 def test_while_the_eviction_is_asked_for_room_is_held_on_the_target(world: World) -> None:
     held: list[Object] = []
 
