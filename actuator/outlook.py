@@ -18,6 +18,7 @@ _PODS = (
 _CULPRIT = 'cpp_alarm_threshold_ratio{score="interference_caused"}'
 _TAKEN = f'cpp_last_sample_timestamp_seconds{{source="{TRUTH}"}}'
 _BROKEN = "max by (namespace, node) (cpp_policy_violation_active > 0)"
+_COUNTS_FOR = 5.0
 _MOST_STALE = 4.0
 """A node whose newest sample is older than so many scrape intervals has no forecast to rely on."""
 
@@ -53,12 +54,12 @@ class Scout:
 
     def __init__(self, query: Query, scrape_interval: float) -> None:
         self._query, self._scrape_interval = query, scrape_interval
+        self._nodes: tuple[float, list[Sample]] = -_COUNTS_FOR, []
 
     def look(self, order: Order, at: float) -> Outlook:
         """Return the outlook at epoch seconds ``at``. Raises PrometheusError."""
-        everywhere = f'{{__name__=~"{_NODES}",level=~"0.9|"}} or {_TAKEN} or {_BROKEN}'
         here = f'{{__name__=~"{_PODS}",node={json.dumps(order.target.node)},level=~"0.9|"}} or {_CULPRIT}'
-        nodes, pods = self._query(everywhere, at), self._query(here, at)
+        nodes, pods = self._everywhere(at), self._query(here, at)
         fresh = self._fresh(nodes, at)
         thresholds = [value for labels, value in pods if labels.get("__name__") == "cpp_alarm_threshold_ratio"]
         return Outlook(
@@ -68,6 +69,13 @@ class Scout:
             {(labels["namespace"], labels["node"]) for labels, _ in nodes if set(labels) == {"namespace", "node"}},
             max(thresholds, default=0.0),
         )
+
+    def _everywhere(self, at: float) -> list[Sample]:
+        """One answer serves all orders of some seconds: it grows with the cluster."""
+        if not 0 <= at - self._nodes[0] < _COUNTS_FOR:
+            everywhere = f'{{__name__=~"{_NODES}",level=~"0.9|"}} or {_TAKEN} or {_BROKEN}'
+            self._nodes = at, self._query(everywhere, at)
+        return self._nodes[1]
 
     def _fresh(self, samples: Iterable[Sample], at: float) -> set[str]:
         oldest = at - _MOST_STALE * self._scrape_interval

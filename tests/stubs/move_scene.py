@@ -124,10 +124,6 @@ class MoveScene(Scene):
 
     def __exit__(self, *problem: object) -> None:
         super().__exit__(*problem)
-        self.deaf()
-
-    def deaf(self) -> None:
-        """Listen no more for the API server."""
         self._listening.close()
 
     def states(self) -> dict[str, str]:
