@@ -125,7 +125,7 @@ def run(
         with (
             serving(service.app, listener, config.webhook.max_body_bytes, tls),
             admitting(config.admission, service.admission),
-            _standing(outside.replicas.election),
+            _standing(outside.replicas.election, service.worker.wake),
         ):
             thread.start()
             _log.info("serving", address=str(listener.getsockname()), dry_run=config.dry_run, tls=tls is not None)
@@ -137,10 +137,10 @@ def run(
 
 
 @contextmanager
-def _standing(election: Election) -> Iterator[None]:
+def _standing(election: Election, changed: Callable[[], None]) -> Iterator[None]:
     """Stand for election until the block ends: the step in hand is finished by one who leads."""
     stopped = threading.Event()
-    thread = threading.Thread(name="election", target=election.run, args=(stopped,))
+    thread = threading.Thread(name="election", target=election.run, args=(stopped, changed))
     thread.start()
     try:
         yield
