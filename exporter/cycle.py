@@ -21,6 +21,7 @@ from exporter.persist.arrays import Arrays, MismatchError, exported, within
 from exporter.persist.keeper import Keeper
 from exporter.publish.page import Publisher
 from exporter.sources.exposition import Samples
+from exporter.sources.pods import Pods
 from exporter.state import SourceState, State, align, take
 
 
@@ -30,6 +31,8 @@ class Readings:
 
     cadvisor: Samples | None
     probe: Samples | None
+    pods: Pods | None = None
+    """As last known; None until then, and where there is no kubelet."""
 
 
 class Cycle:
@@ -73,7 +76,7 @@ class Cycle:
 
     def learn(self, readings: Readings, now: float) -> tuple[Snapshot, Scores]:
         """Remember ``readings`` and score all containers."""
-        snapshot = self.history.update(readings.cadvisor, readings.probe, now)
+        snapshot = self.history.update(readings.cadvisor, readings.probe, now, readings.pods)
         return snapshot, self._assessor.assess(self.history.window(snapshot))
 
     def run(self, readings: Readings, sources: tuple[SourceState, ...], now: float) -> State:

@@ -2,22 +2,25 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from math import isnan
 
 import structlog
 from pydantic import BaseModel
 
 from exporter.backfill import backfill
-from exporter.config import Config
+from exporter.config import Config, SourceConfig
 from exporter.cycle import Cycle, Readings
 from exporter.history.identity import Identity
 from exporter.history.store import History
 from exporter.profile import build_profile
 from exporter.publish.web import Views
+from exporter.sources.exposition import Samples, parse_chunks
 from exporter.sources.families import CADVISOR_WANTED, PROBE_WANTED
 from exporter.sources.http import HttpSource, Reading, newest
+from exporter.sources.kubelet import Kubelet
 from exporter.sources.prometheus import HistoryUnavailableError
 from exporter.state import SourceState
 
@@ -38,9 +41,10 @@ class Exporter:
         self._backfilled: History | None = None
         """Whose past has been read, or will not be: where all is learned anew, there is another history."""
         self._backfill_until: float | None = None
-        self._sources = [HttpSource("cadvisor", config.sources.cadvisor, CADVISOR_WANTED)]
+        self._sources = [_text("cadvisor", config.sources.cadvisor, CADVISOR_WANTED)]
         if config.sources.probe is not None:
-            self._sources.append(HttpSource("probe", config.sources.probe, PROBE_WANTED))
+            self._sources.append(_text("probe", config.sources.probe, PROBE_WANTED))
+        self._kubelet = None if config.sources.kubelet is None else Kubelet(config.sources.kubelet)
         self._newest = {source.name: float("nan") for source in self._sources}
         self._readers = ThreadPoolExecutor(len(self._sources), thread_name_prefix="read")
 
@@ -49,9 +53,12 @@ class Exporter:
         self._backfill()
         readings = dict(zip(self._newest, self._readers.map(HttpSource.read, self._sources), strict=True))
         now = self._clock()
-        samples = {name: reading.samples for name, reading in readings.items()}
-        states = tuple(self._state(source, readings[source.name], now) for source in self._sources)
-        self.cycle.run(Readings(samples["cadvisor"], samples.get("probe")), states, now)
+        samples = {name: reading.content for name, reading in readings.items()}
+        pods = None if self._kubelet is None else self._kubelet.read(samples["cadvisor"], now)
+        states = (self._state(source, readings[source.name], now) for source in self._sources)
+        self.cycle.run(
+            Readings(samples["cadvisor"], samples.get("probe"), pods), (*states, *self._kubelet_state()), now
+        )
 
     def _backfill(self) -> None:
         """Read the past once there are containers; while Prometheus is not up yet, try again for some minutes.
@@ -88,6 +95,8 @@ class Exporter:
         self._readers.shutdown()
         for source in self._sources:
             source.close()
+        if self._kubelet is not None:
+            self._kubelet.source.close()
         self.cycle.close()
 
     def stop(self) -> None:
@@ -98,13 +107,18 @@ class Exporter:
         """Return what the web shows."""
         return Views(lambda: self.cycle.publisher.page, self._profiles, self._profile)
 
-    def _state(self, source: HttpSource, reading: Reading, now: float) -> SourceState:
-        if reading.samples is not None:
-            at = newest(reading.samples)
+    def _state(self, source: HttpSource[Samples], reading: Reading[Samples], now: float) -> SourceState:
+        if reading.content is not None:
+            at = newest(reading.content)
             self._newest[source.name] = now if isnan(at) else at
         return SourceState(
-            source.name, reading.samples is not None, self._newest[source.name], reading.duration, source.errors
+            source.name, reading.content is not None, self._newest[source.name], reading.duration, source.errors
         )
+
+    def _kubelet_state(self) -> Iterator[SourceState]:
+        if self._kubelet is not None:
+            kubelet, source = self._kubelet, self._kubelet.source
+            yield SourceState(source.name, bool(source.up), kubelet.answered, kubelet.duration, source.errors)
 
     def _profiles(self) -> list[dict[str, str]]:
         state = self.cycle.state
@@ -118,6 +132,10 @@ class Exporter:
             if state is None or row is None:
                 return None
             return build_profile(row, state, self.cycle.history, self._config, window)
+
+
+def _text(name: str, config: SourceConfig, wanted: frozenset[str]) -> HttpSource[Samples]:
+    return HttpSource(name, config, partial(parse_chunks, wanted=wanted))
 
 
 def _find(identities: tuple[Identity, ...], container_id: str) -> int | None:

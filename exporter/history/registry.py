@@ -52,14 +52,19 @@ class Registry:
         """Return the row of an identity's key."""
         return self._rows.get(key)
 
-    def admit(self, identity: Identity, now: float) -> int | None:
-        """Return the row of ``identity``, a new one if need be; None where there is no room."""
+    def admit(self, identity: Identity, now: float, *, guessed: bool = False) -> int | None:
+        """Return the row of ``identity``, a new one if need be; None where there is no room.
+
+        A name counts more than none, and more than one that was ``guessed``.
+        """
         row = self._rows.get(identity.key)
         if row is None:
             return self._add(identity, now)
-        if not self.identities[row].workload and identity.workload:
+        known = self.identities[row]
+        if identity is not known and identity.workload and not (guessed and known.workload):
             self.identities[row] = identity
-            self._lives[row] = self._new_life()  # what was learned without a name belongs to no workload
+            if identity.workload != known.workload:
+                self._lives[row] = self._new_life()  # what was learned under another name belongs to that workload
         return row
 
     def _new_life(self) -> int:

@@ -3,19 +3,23 @@
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import requests
 import structlog
-from urllib3.exceptions import HTTPError
+import urllib3
+from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
 from exporter.config import SourceConfig
-from exporter.sources.exposition import ExpositionError, Samples, parse_chunks
+from exporter.sources.exposition import Samples
 
 _log = structlog.get_logger(__name__)
 _CHUNK = 1 << 18
 _MOST_BYTES = 1 << 28
-_ACCEPT = {"Accept": "text/plain;version=0.0.4"}
+_ACCEPT = {"Accept": "text/plain;version=0.0.4, application/json;q=0.5"}
+
+T = TypeVar("T")
 
 
 class SourceError(Exception):
@@ -23,62 +27,66 @@ class SourceError(Exception):
 
 
 @dataclass(frozen=True)
-class Reading:
-    """What one read of a source gave; ``samples`` is None where it failed."""
+class Reading(Generic[T]):
+    """What one read of a source gave; ``content`` is None where it failed."""
 
     source: str
-    samples: Samples | None
+    content: T | None
     duration: float
     """Seconds that the read took."""
 
 
-class HttpSource:
-    """A scrape target such as cAdvisor, a kubelet or cpp-probe."""
+class HttpSource(Generic[T]):
+    """What is asked over HTTP, such as cAdvisor, a kubelet or cpp-probe.
+
+    ``parse`` makes content of an answer that comes in pieces, and raises ValueError for one that makes no sense.
+    """
 
     def __init__(
         self,
         name: str,
         config: SourceConfig,
-        wanted: frozenset[str],
+        parse: Callable[[Iterator[bytes]], T],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.errors = 0
         self.up: bool | None = None
         self._config = config
-        self._wanted = wanted
+        self._parse = parse
         self._clock = clock
         self._session = requests.Session()
         self._session.trust_env = False  # a proxy or .netrc of the environment is not meant for a node's own parts
+        if not config.verify:
+            urllib3.disable_warnings(InsecureRequestWarning)  # else one with each read
 
-    def read(self) -> Reading:
+    def read(self) -> Reading[T]:
         """Return what the source serves now; never raises."""
         started = self._clock()
         try:
-            samples = parse_chunks(self._fetch(started + self._config.timeout), self._wanted)
-        except (SourceError, ExpositionError) as error:
+            content = self._parse(self._fetch(started + self._config.timeout))
+        except (SourceError, ValueError) as error:
             self.errors += 1
             self._note(up=False, reason=str(error))
             return Reading(self.name, None, self._clock() - started)
         self._note(up=True)
-        return Reading(self.name, samples, self._clock() - started)
+        return Reading(self.name, content, self._clock() - started)
 
     def close(self) -> None:
         """Let go of the connection."""
         self._session.close()
 
     def _fetch(self, deadline: float) -> Iterator[bytes]:
-        headers, size = self._headers(), 0
+        url, timeout, size = self._config.url, self._config.timeout, 0
+        headers, verify = self._headers(), _trusted(self._config)
         try:
-            with self._session.get(
-                self._config.url, headers=headers, timeout=self._config.timeout, stream=True
-            ) as response:
+            with self._session.get(url, headers=headers, timeout=timeout, verify=verify, stream=True) as response:
                 response.raise_for_status()
                 # read1 returns what has come, so that the deadline is looked at even when bytes drip
                 while chunk := response.raw.read1(_CHUNK, decode_content=True):
                     size += len(chunk)
                     if self._clock() > deadline:
-                        raise SourceError(f"no complete answer within {self._config.timeout:g} s")
+                        raise SourceError(f"no complete answer within {timeout:g} s")
                     if size > _MOST_BYTES:
                         raise SourceError(f"the answer is over {_MOST_BYTES >> 20} MiB; is this the right address?")
                     yield chunk
@@ -102,6 +110,11 @@ class HttpSource:
             else:
                 _log.warning("source is down", source=self.name, url=self._config.url, reason=reason)
         self.up = up
+
+
+def _trusted(config: SourceConfig) -> bool | str:
+    """Return what requests takes as ``verify``; a file is read again for each new connection."""
+    return str(config.ca_file) if config.verify and config.ca_file else config.verify
 
 
 def newest(samples: Samples) -> float:
