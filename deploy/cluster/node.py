@@ -55,6 +55,8 @@ class Node:
             f"--hostname-override={self.name}",
             # Without it the cAdvisor inside says nothing of containers and pods.
             f"--containerd={self.socket}",
+            # Ten seconds unless said; what a test waits for is then learned from too few samples.
+            "--housekeeping-interval=1s",
         ]
 
     def remove_cgroups(self) -> None:
