@@ -44,7 +44,6 @@ def exporter_file(directory: Path, node: str) -> Path:
 def exporter_config(cluster: Cluster, node: Node, token: Path) -> dict[str, Any]:
     """Return the file of a node's exporter, which asks that node's kubelet."""
     kubelet = {"token_file": str(token), "ca_file": str(cluster.authority.certificate)}
-    address = f"https://127.0.0.1:{node.kubelet_port}"
     sources = {
         "cadvisor": kubelet | {"url": f"{address}/metrics/cadvisor"},
         "kubelet": kubelet | {"url": f"{address}/pods"},

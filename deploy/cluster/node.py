@@ -25,6 +25,11 @@ class Node:
     health_port: int
 
     @property
+    def kubelet(self) -> str:
+        """Where its kubelet answers."""
+        return f"https://127.0.0.1:{self.kubelet_port}"
+
+    @property
     def socket(self) -> Path:
         """Where its containerd listens."""
         return self.directory / "containerd.sock"
