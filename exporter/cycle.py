@@ -13,16 +13,20 @@ from exporter.assess.assessor import Assessor
 from exporter.assess.scores import Scores
 from exporter.config import Config
 from exporter.forecast.forecaster import Forecast, Forecaster
+from exporter.history.identity import Identity
 from exporter.history.signals import LEVELS, RESOURCES, SIGNALS
 from exporter.history.snapshot import Snapshot
 from exporter.history.store import History
-from exporter.history.windows import Floats
+from exporter.history.windows import Floats, Grid
 from exporter.persist.arrays import Arrays, MismatchError, exported, within
 from exporter.persist.keeper import Keeper
 from exporter.publish.page import Publisher
 from exporter.sources.exposition import Samples
 from exporter.sources.pods import Pods
 from exporter.state import SourceState, State, align, take
+
+_YOUNG = 5
+"""Steps after which a container has a past of its own."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,19 @@ class Cycle:
         """Let ``read`` fill in what is not remembered: the past after the epoch seconds that it is given."""
         with self._keeper.turn():
             read(self.history, self._remembered)
+
+    def strangers(self) -> dict[str, Identity]:
+        """Return, by workload, whom nobody here can tell anything: no container of it has been here for some steps."""
+        grid, identities = self.history.grid(), self.history.registry.identities
+        long_here = np.isfinite(grid.values[:, :, -3 * _YOUNG : -_YOUNG]).any(axis=(1, 2))
+        known = {number for number, long in zip(grid.workloads.tolist(), long_here, strict=True) if long}
+        rows = zip(identities[1:], grid.workloads[1:].tolist(), strict=True)
+        return {who.workload: who for who, n in rows if not (n in known or self._forecaster.remembers(n))}
+
+    def receive(self, workload: str, past: Grid) -> None:
+        """Let containers of ``workload``, new on this node, go on from what others of it did elsewhere."""
+        with self._keeper.turn(), self.lock:
+            self._forecaster.receive(self.history.registry.begin_anew(workload), past)
 
     def learn(self, readings: Readings, now: float) -> tuple[Snapshot, Scores]:
         """Remember ``readings`` and score all containers."""

@@ -11,8 +11,9 @@ import structlog
 from pydantic import BaseModel
 
 from exporter.backfill import backfill
-from exporter.config import Config, SourceConfig
+from exporter.config import BackfillConfig, Config, SourceConfig
 from exporter.cycle import Cycle, Readings
+from exporter.elders import Elders
 from exporter.history.identity import Identity
 from exporter.history.store import History
 from exporter.profile import build_profile
@@ -41,6 +42,8 @@ class Exporter:
         self._backfilled: History | None = None
         """Whose past has been read, or will not be: where all is learned anew, there is another history."""
         self._backfill_until: float | None = None
+        past = config.sources.prometheus
+        self._elders = None if past is None else Elders(config, past)
         self._sources = [_text("cadvisor", config.sources.cadvisor, CADVISOR_WANTED)]
         if config.sources.probe is not None:
             self._sources.append(_text("probe", config.sources.probe, PROBE_WANTED))
@@ -50,7 +53,7 @@ class Exporter:
 
     def turn(self) -> None:
         """Read all sources at once and run one cycle on what they gave."""
-        self._backfill()
+        self._look_back()
         readings = dict(zip(self._newest, self._readers.map(HttpSource.read, self._sources), strict=True))
         now = self._clock()
         samples = {name: reading.content for name, reading in readings.items()}
@@ -60,14 +63,20 @@ class Exporter:
             Readings(samples["cadvisor"], samples.get("probe"), pods), (*states, *self._kubelet_state()), now
         )
 
-    def _backfill(self) -> None:
-        """Read the past once there are containers; while Prometheus is not up yet, try again for some minutes.
+    def _look_back(self) -> None:
+        """Ask Prometheus once for the past of those who are here, later for what elders of newcomers did elsewhere."""
+        if self._elders is None or len(self.cycle.history.registry) == 1:
+            return
+        if self._backfilled is self.cycle.history:
+            self._elders.look(self.cycle)
+        else:
+            self._backfill(self._elders.source, self.cycle.history)
+
+    def _backfill(self, source: BackfillConfig, history: History) -> None:
+        """Read the past; while Prometheus is not up yet, try again for some minutes.
 
         What was remembered is not asked for; a turn that follows forecasts from all that is known then.
         """
-        source, history = self._config.sources.prometheus, self.cycle.history
-        if source is None or self._backfilled is history or len(history.registry) == 1:
-            return
         try:
             self.cycle.fill(lambda history, since: backfill(history, self._config, source, history.at, since))
             self._backfilled = history

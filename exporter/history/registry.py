@@ -67,6 +67,13 @@ class Registry:
                 self._lives[row] = self._new_life()  # what was learned under another name belongs to that workload
         return row
 
+    def begin_anew(self, workload: str) -> int:
+        """Give all containers of ``workload`` new lives, as if they had just come; return its number."""
+        for row, identity in enumerate(self.identities):
+            if identity.workload == workload:
+                self._lives[row] = self._new_life()
+        return self._workload(workload)
+
     def _new_life(self) -> int:
         life, self._next = self._next, self._next + 1
         return life
