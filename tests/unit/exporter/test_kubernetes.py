@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,8 @@ from exporter.sources.pods import Pods, parse_pods
 
 START = 1_800_000_000.0
 MIB = 2.0**20
+MOVED, BUSY, QUIET = 131, 1.0, 0.1
+"""Seconds after START at which a replica takes another's place, and cores that both use, much for 6 s of each 20."""
 CONFIG: dict[str, Any] = {"node": "n1", "sources": {"kubelet": {"url": "https://127.0.0.1:10250/pods"}}}
 
 
@@ -129,33 +130,17 @@ def test_a_pod_that_the_kubelet_does_not_list_hurts_nobody(history: History) -> 
     assert {who.pod for who in snapshot.identities} == {"a", "stranger"}
 
 
-def test_a_fresh_replica_starts_with_its_siblings_personality(
-    run_replicas: Callable[[bool], tuple[float, float]],
-) -> None:
-    heir, stranger = run_replicas(True), run_replicas(False)
-    assert heir[0] == pytest.approx(heir[1], rel=0.2)
-    assert not abs(stranger[0] - heir[1]) < abs(heir[0] - heir[1]) + 0.2
-
-
-@pytest.fixture
-def run_replicas() -> Callable[[bool], tuple[float, float]]:
-    """Return kin → the highest CPU forecast of a pod's second life on a node, and of the first, which it follows."""
-
-    def busy(ticks: int) -> float:
-        return 1.0 if ticks % 20 < 6 else 0.1
-
-    def run(kin: bool) -> tuple[float, float]:
-        forecast = {"step": "1s", "horizons": ["5s", "10s", "20s"], "min_history": "10s", "arima": False}
-        cycle = Cycle(Config(interval="1s", forecast=forecast, **CONFIG))
-        used, highest = 0.0, {}
-        for ticks in range(260):
-            now, pod = START + ticks, "old-1" if ticks < 240 else "new-1"
-            used = 0.0 if ticks == 240 else used + busy(ticks)
-            pods = _pods(pod) if kin or ticks < 240 else _pods(pod, workload="another")
-            state = cycle.run(Readings(_text(now, {pod: used}), None, pods), (), now)
-            row = [who.container for who in state.snapshot.identities].index("main")
-            highest[ticks] = float(np.nanmax(state.quantiles[row, 0, :, 1], initial=0.0))
-        cycle.close()
-        return highest[246], highest[226]
-
-    return run
+def test_a_fresh_replica_starts_with_its_siblings_personality_and_a_stranger_does_not() -> None:
+    forecast = {"step": "1s", "horizons": ["5s", "10s"], "min_history": "10s", "arima": False}
+    cycle = Cycle(Config(interval="1s", forecast=forecast, **CONFIG))
+    used: dict[str, float] = {}
+    for ticks in range(MOVED + 4):
+        now, listed = START + ticks, ("old",) if ticks < MOVED else ("heir", "stranger")
+        used = {pod: used.get(pod, 0.0) + (BUSY if ticks % 20 < 6 else QUIET) for pod in listed}
+        pods = {**_pods(*listed), **_pods("stranger", workload="another")}
+        state = cycle.run(Readings(_text(now, used), None, pods), (), now)
+    cycle.close()
+    rows = [(who.pod, who.container) for who in state.snapshot.identities]
+    heir, stranger = (np.nanmax(state.quantiles[rows.index((pod, "main")), 0, :, 0]) for pod in ("heir", "stranger"))
+    assert heir == pytest.approx(BUSY, rel=0.2)
+    assert stranger == pytest.approx(QUIET, rel=0.2)
