@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from deploy.cluster.cluster import Cluster
-from deploy.cluster.node import Node
+from deploy.cluster.node import PAUSE, Node
 from deploy.demo import configs as demo
 from deploy.demo.configs import RULES, Files, Pace, write_secret, write_yaml
 
@@ -30,7 +30,8 @@ def write_configs(
     for node in cluster.nodes.values():
         write_yaml(exporter_file(directory, node.name), exporter_config(cluster, node, token))
     actuator = demo.actuator_config(files, addresses, PACE)
-    write_yaml(files.actuator, actuator | {"platform": {"kind": "kubernetes", "kubeconfig": str(identity)}})
+    platform = {"kind": "kubernetes", "kubeconfig": str(identity), "placeholder_image": PAUSE}
+    write_yaml(files.actuator, actuator | {"platform": platform})
     write_yaml(files.prometheus, prometheus_config(cluster, addresses, _shorter_rules(directory / "rules")))
     write_yaml(files.alertmanager, demo.alertmanager_config(files, addresses))
     return files

@@ -14,9 +14,18 @@ Rules = Sequence[Mapping[str, Sequence[str]]]
 EXPORTER: Rules = ({"apiGroups": [""], "resources": ["nodes/metrics", "nodes/pods"], "verbs": ["get"]},)
 
 
-def make_namespace(cluster: Cluster) -> None:
-    """Make the namespace that the system's own objects are in."""
-    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+def make_home(cluster: Cluster) -> None:
+    """Make the namespace that the system's own objects are in, and the priority of those that hold room."""
+    cluster.apply(
+        {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
+        {
+            "apiVersion": "scheduling.k8s.io/v1",
+            "kind": "PriorityClass",
+            "metadata": {"name": "cpp-shadow"},
+            "value": -10,
+            "preemptionPolicy": "Never",
+        },
+    )
 
 
 def service_account(cluster: Cluster, name: str, everywhere: Rules, at_home: Rules, directory: Path) -> Path:

@@ -47,7 +47,7 @@ class Stack:
         self.directory.mkdir(parents=True)
         parts = (*self.cluster.nodes, *_PARTS)
         self.addresses = {part: f"127.0.0.1:{port}" for part, port in zip(parts, free_ports(len(parts)), strict=True)}
-        identities.make_namespace(self.cluster)
+        identities.make_home(self.cluster)
         files = write_configs(self.directory, self.cluster, self.addresses, *self._identities())
         for part, command in self._commands(files):
             self._start(part, command)
