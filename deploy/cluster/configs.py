@@ -46,8 +46,8 @@ def exporter_config(cluster: Cluster, node: Node, token: Path) -> dict[str, Any]
     """Return the file of a node's exporter, which asks that node's kubelet."""
     kubelet = {"token_file": str(token), "ca_file": str(cluster.authority.certificate)}
     sources = {
-        "cadvisor": kubelet | {"url": f"{address}/metrics/cadvisor"},
-        "kubelet": kubelet | {"url": f"{address}/pods"},
+        "cadvisor": kubelet | {"url": f"{node.kubelet}/metrics/cadvisor"},
+        "kubelet": kubelet | {"url": f"{node.kubelet}/pods"},
     }
     return {
         "node": node.name,
