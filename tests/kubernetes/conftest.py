@@ -2,6 +2,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -106,10 +107,14 @@ def deploy(cluster: Cluster) -> Callable[..., None]:
 def in_kernel(cluster: Cluster) -> Callable[[str, str], float]:
     """What the kernel lets a pod's container have: ``in_kernel(pod, resource)``, in cores or bytes."""
 
-    def read(name: str, resource: str) -> float:
+    @cache  # asked anew for each look, kubectl would use as much CPU as what is looked at
+    def process(name: str) -> int:
         found = cluster.get("pod", name)
         container = found["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
-        return Cgroups().limit(_pid(cluster, found["spec"]["nodeName"], container), resource).limit or float("inf")
+        return _pid(cluster, found["spec"]["nodeName"], container)
+
+    def read(name: str, resource: str) -> float:
+        return Cgroups().limit(process(name), resource).limit or float("inf")
 
     return read
 
