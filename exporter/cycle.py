@@ -81,8 +81,8 @@ class Cycle:
     def strangers(self) -> dict[str, Identity]:
         """Return, by workload, whom nobody here can tell anything: no container of it has been here for some steps."""
         grid, identities = self.history.grid(), self.history.registry.identities
-        long_here = np.isfinite(grid.values[:, :, -3 * _YOUNG : -_YOUNG]).any(axis=(1, 2))
-        known = {number for number, long in zip(grid.workloads.tolist(), long_here, strict=True) if long}
+        older = grid.values[:, :, -3 * _YOUNG : -_YOUNG]
+        known = set(grid.workloads[~np.isnan(older).all(axis=(1, 2))].tolist())
         rows = zip(identities[1:], grid.workloads[1:].tolist(), strict=True)
         return {who.workload: who for who, n in rows if not (n in known or self._forecaster.remembers(n))}
 
