@@ -47,7 +47,7 @@ def exporter_config(cluster: Cluster, node: Node, token: Path) -> dict[str, Any]
     kubelet = {"token_file": str(token), "ca_file": str(cluster.authority.certificate)}
     sources = {
         "cadvisor": kubelet | {"url": f"{node.kubelet}/metrics/cadvisor"},
-        "kubelet": kubelet | {"url": f"{node.kubelet}/pods"},
+        "kubelet": kubelet | {"url": f"{node.kubelet}/pods", "refresh": "5s"},
     }
     return {
         "node": node.name,

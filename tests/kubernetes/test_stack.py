@@ -17,6 +17,7 @@ from deploy.demo.workloads import BUSY, DEMAND, PERIOD, SERVICE_LIMIT
 from exporter.sources.exposition import NO_SAMPLES, parse, parse_labels
 from exporter.sources.pods import quantity
 
+WORKLOAD = "localhost/workload:1"
 NETWORK = "cpp_network_io_bytes_per_second"
 PATIENCE = 240.0
 IDLE_MEMORY = 128 << 20
@@ -75,24 +76,30 @@ def of(found: list[tuple[dict[str, str], float]], pod: str, container: str = "ma
     return next(row for row in found if (row[0]["pod"], row[0]["container"]) == (pod, container))
 
 
+def known(stack: Stack, node: str, pod: str) -> set[str]:
+    """Return the containers of a pod that a node's exporter knows to run, and "" where it knows its traffic."""
+    traffic = {"" for labels, _ in series(stack, node, NETWORK) if labels["pod"] == pod}
+    running = series(stack, node, "cpp_container_info")
+    return traffic | {labels["container"] for labels, _ in running if labels["pod"] == pod and labels["runtime"]}
+
+
 @pytest.mark.parametrize(("name", "node", "other"), [("service", "n1", "idle"), ("idle", "n2", "service")])
 def test_each_nodes_exporter_knows_its_pods_as_the_kubelet_does(
     cluster: Cluster, stack: Stack, services: dict[str, Service], name: str, node: str, other: str
 ) -> None:
     service, pod = services[name], services[name].name_of_pod
-    told = f"the exporter of {node} knows the traffic of {pod}"
-    cluster.wait_for(lambda: any(labels["pod"] == pod for labels, _ in series(stack, node, NETWORK)), 30, told)
+    told = f"the exporter of {node} knows the traffic of {pod}, and that it runs"
+    cluster.wait_for(lambda: {"", "main"} <= known(stack, node, pod), 30, told)
     info, _ = of(series(stack, node, "cpp_container_info"), pod)
     assert info["workload"] == f"default/{name}/main"
-    assert (info["tenant"], info["runtime"], info["node"]) == ("default", "containerd", node)
+    assert (info["tenant"], info["image"], info["node"]) == ("default", WORKLOAD, node)
     assert info["container_id"] == service.container_id
     asked = service.pod["spec"]["containers"][0]["resources"]["requests"]
     assert of(series(stack, node, "cpp_cpu_request_cores"), pod)[1] == quantity(asked["cpu"])
     assert of(series(stack, node, "cpp_memory_request_bytes"), pod)[1] == quantity(asked["memory"])
     assert of(series(stack, node, NETWORK), pod, "")[0]["container_id"] == ""
     assert {labels["container"] for labels, _ in series(stack, node, NETWORK)} == {""}
-    known = {labels["pod"] for labels, _ in series(stack, node, "cpp_container_info")}
-    assert services[other].name_of_pod not in known
+    assert known(stack, node, services[other].name_of_pod) == set()
 
 
 def test_a_node_can_hold_what_its_kubelet_can_allocate(stack: Stack, cluster: Cluster) -> None:
