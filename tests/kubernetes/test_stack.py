@@ -95,8 +95,8 @@ def test_each_nodes_exporter_knows_its_pods_as_the_kubelet_does(
     assert (info["tenant"], info["image"], info["node"]) == ("default", WORKLOAD, node)
     assert info["container_id"] == service.container_id
     asked = service.pod["spec"]["containers"][0]["resources"]["requests"]
-    assert of(series(stack, node, "cpp_cpu_request_cores"), pod)[1] == quantity(asked["cpu"])
-    assert of(series(stack, node, "cpp_memory_request_bytes"), pod)[1] == quantity(asked["memory"])
+    assert of(series(stack, node, "cpp_cpu_request_cores"), pod)[1] == pytest.approx(quantity(asked["cpu"]))
+    assert of(series(stack, node, "cpp_memory_request_bytes"), pod)[1] == pytest.approx(quantity(asked["memory"]))
     assert of(series(stack, node, NETWORK), pod, "")[0]["container_id"] == ""
     assert {labels["container"] for labels, _ in series(stack, node, NETWORK)} == {""}
     assert known(stack, node, services[other].name_of_pod) == set()
