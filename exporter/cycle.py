@@ -79,12 +79,14 @@ class Cycle:
             read(self.history, self._remembered)
 
     def strangers(self) -> dict[str, Identity]:
-        """Return, by workload, whom nobody here can tell anything: no container of it has been here for some steps."""
+        """Return, by workload, who in pods finds nobody here who could tell anything: none was here for some steps."""
         grid, identities = self.history.grid(), self.history.registry.identities
         older = grid.values[:, :, -3 * _YOUNG : -_YOUNG]
         known = set(grid.workloads[~np.isnan(older).all(axis=(1, 2))].tolist())
-        rows = zip(identities[1:], grid.workloads[1:].tolist(), strict=True)
-        return {who.workload: who for who, n in rows if not (n in known or self._forecaster.remembers(n))}
+        rows = zip(identities, grid.workloads.tolist(), strict=True)
+        return {
+            who.workload: who for who, n in rows if who.pod and n not in known and not self._forecaster.remembers(n)
+        }
 
     def receive(self, workload: str, past: Grid) -> None:
         """Let containers of ``workload``, new on this node, go on from what others of it did elsewhere."""
