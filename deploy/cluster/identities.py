@@ -7,15 +7,19 @@ from typing import Any
 import yaml
 
 from deploy.cluster.cluster import Cluster
+from deploy.setup.stamps import ROOT
 
 NAMESPACE = "cpp-system"
 Rules = Sequence[Mapping[str, Sequence[str]]]
 
 EXPORTER: Rules = ({"apiGroups": [""], "resources": ["nodes/metrics", "nodes/pods"], "verbs": ["get"]},)
+_DEFINITIONS = ROOT / "deploy/kubernetes/crd.yaml"
 
 
 def make_home(cluster: Cluster) -> None:
-    """Make the namespace that the system's own objects are in, and the priority of those that hold room."""
+    """Make the namespace of the system's own objects, the kinds of them, and the priority of those that hold room."""
+    cluster.kubectl("apply", f"--filename={_DEFINITIONS}")
+    cluster.kubectl("wait", "--for=condition=Established", f"--filename={_DEFINITIONS}", "--timeout=30s")
     cluster.apply(
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
         {

@@ -25,7 +25,15 @@ EVERYWHERE = (
     {"apiGroups": ["autoscaling.k8s.io"], "resources": ["verticalpodautoscalers"], "verbs": ["list"]},
     {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
 )
-AT_HOME = ({"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete"]},)
+AT_HOME = (
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete"]},
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
+    {
+        "apiGroups": ["cpp.dev"],
+        "resources": ["containerorders"],
+        "verbs": ["get", "list", "create", "patch", "update", "delete"],
+    },
+)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from exporter.sources.pods import quantity
 WORKLOAD = "localhost/workload:1"
 NETWORK = "cpp_network_io_bytes_per_second"
 PATIENCE = 240.0
-IDLE_MEMORY = 128 << 20
+IDLE_LIMIT, LEAST = 0.4, 0.05
 WORKED_OFF = BUSY * DEMAND / SERVICE_LIMIT
 
 
@@ -41,6 +42,15 @@ class Service:
         return str(self.pod["metadata"]["name"])
 
     @property
+    def started(self) -> float:
+        """Epoch seconds."""
+        return datetime.fromisoformat(self.status["state"]["running"]["startedAt"]).timestamp()
+
+    def limit(self, resource: str) -> float:
+        """Return what it asks for now, in cores or bytes."""
+        return quantity(self.pod["spec"]["containers"][0]["resources"]["limits"][resource])
+
+    @property
     def container_id(self) -> str:
         return str(self.status["containerID"]).rpartition("/")[2]
 
@@ -50,7 +60,7 @@ def services(cluster: Cluster, stack: Stack, deploy: Callable[..., None]) -> Ite
     """One whose demand rises every PERIOD seconds since the epoch over its limit, and one given far too much."""
     high = [f"--high={DEMAND}", "--low=0.05", f"--period={PERIOD:.0f}s", f"--high-for={BUSY:.0f}s", "--align"]
     deploy("service", "n1", ["rhythm", *high], {"cpu": f"{SERVICE_LIMIT * 1000:.0f}m", "memory": "64Mi"})
-    deploy("idle", "n2", ["cpu", "--duty=0.02"], {"cpu": "400m", "memory": f"{IDLE_MEMORY}"})
+    deploy("idle", "n2", ["cpu", "--duty=0.02"], {"cpu": f"{IDLE_LIMIT * 1000:.0f}m", "memory": "64Mi"})
     found = {name: Service(name) for name in ("service", "idle")}
     for service in found.values():
         cluster.wait_for(lambda service=service: look(cluster, service), 60, f"{service.name} runs")
@@ -134,50 +144,55 @@ def can(cluster: Cluster, who: str, what: str) -> bool:
 def test_cpu_is_reserved_and_given_before_the_demand_rises(
     cluster: Cluster, stack: Stack, services: dict[str, Service], in_kernel: Callable[[str, str], float]
 ) -> None:
-    service, began = services["service"], time.time()
+    service = services["service"]
     cluster.wait_for(
         lambda: in_kernel(service.name_of_pod, "cpu") > SERVICE_LIMIT, PATIENCE, "more CPU in the service's kernel"
     )
     raised, given = time.time(), in_kernel(service.name_of_pod, "cpu")
-    verdicts = decisions(stack, "reserve", "activate")
-    tell("service", f"{SERVICE_LIMIT:g} to {given:g} cores", raised - began, raised, verdicts)
+    cluster.wait_for(lambda: done(stack, "activate", "set_limit"), 10, "the ledger says who raised it")
+    [activated], [reserved, *_] = done(stack, "activate", "set_limit"), done(stack, "reserve", "reserve")
+    tell(service, f"{SERVICE_LIMIT:g} to {given:g} cores", raised, [reserved, activated])
     assert raised % PERIOD > WORKED_OFF, "it was raised while the demand was high already"
-    reserved = next(verdict for verdict in verdicts if verdict.done("reserve"))
-    activated = next(verdict for verdict in verdicts if verdict.done("set_limit"))
     assert reserved.at < activated.at < raised + 1
-    is_as_it_was_but_for(cluster, service, "cpu", given)
+    is_as_it_was_but_for_cpu(cluster, service, in_kernel)
 
 
 def test_what_is_given_and_never_used_is_taken_back_with_its_request(
     cluster: Cluster, stack: Stack, services: dict[str, Service], in_kernel: Callable[[str, str], float]
 ) -> None:
-    service, began = services["idle"], time.time()
+    service = services["idle"]
     cluster.wait_for(
-        lambda: in_kernel(service.name_of_pod, "memory") < IDLE_MEMORY, PATIENCE, "less memory in the idle pod's kernel"
+        lambda: in_kernel(service.name_of_pod, "cpu") < IDLE_LIMIT, PATIENCE, "less CPU in the idle pod's kernel"
     )
-    lowered, left = time.time(), in_kernel(service.name_of_pod, "memory")
-    what = f"{IDLE_MEMORY >> 20} to {left / (1 << 20):.0f} MiB"
-    tell("idle", what, lowered - began, lowered, decisions(stack, "reclaim"))
-    assert left >= IDLE_MEMORY / 2, "one reclaim takes at most half"
-    is_as_it_was_but_for(cluster, service, "memory", left)
+    cluster.wait_for(lambda: done(stack, "reclaim", "set_limit"), 10, "the ledger says who lowered it")
+    left, [reclaimed, *_] = in_kernel(service.name_of_pod, "cpu"), done(stack, "reclaim", "set_limit")
+    tell(service, f"{IDLE_LIMIT:g} to {left:g} cores", reclaimed.at, [reclaimed])
+    assert left >= LEAST, "what a container is left to live on"
+    is_as_it_was_but_for_cpu(cluster, service, in_kernel)
 
 
-def decisions(stack: Stack, *intents: str) -> list[Verdict]:
-    return [verdict for verdict in read_verdicts(stack.url("actuator")) if verdict.intent in intents]
+def done(stack: Stack, intent: str, step: str) -> list[Verdict]:
+    """Return the decisions of an intent of which a step was done, oldest first."""
+    return [each for each in read_verdicts(stack.url("actuator")) if each.intent == intent and each.done(step)]
 
 
-def is_as_it_was_but_for(cluster: Cluster, service: Service, resource: str, given: float) -> None:
-    """Check that request and limit went together, and that class of quality and container are the same."""
-    quality, container = service.pod["status"]["qosClass"], service.container_id
-    cluster.wait_for(lambda: look(cluster, service), 10, f"{service.name} is ready")
+def is_as_it_was_but_for_cpu(cluster: Cluster, service: Service, in_kernel: Callable[[str, str], float]) -> None:
+    """Check that the request went with the limit, and that all else of the pod is the same."""
+    before = service.pod
+    cluster.wait_for(
+        lambda: look(cluster, service) and abs(service.limit("cpu") - in_kernel(service.name_of_pod, "cpu")) < 0.002,
+        10,
+        f"{service.name} has in the kernel what it asks for",
+    )
     resources = service.pod["spec"]["containers"][0]["resources"]
     assert resources["requests"] == resources["limits"]
-    assert quantity(resources["limits"][resource]) == pytest.approx(given, rel=0.01)
-    assert (service.status["restartCount"], service.container_id) == (0, container)
-    assert service.pod["status"]["qosClass"] == quality == "Guaranteed"
+    assert resources["limits"]["memory"] == before["spec"]["containers"][0]["resources"]["limits"]["memory"]
+    assert service.status["restartCount"] == 0
+    assert service.container_id == before["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
+    assert service.pod["status"]["qosClass"] == before["status"]["qosClass"] == "Guaranteed"
 
 
-def tell(name: str, what: str, after: float, at: float, verdicts: list[Verdict]) -> None:
-    steps = ", ".join(f"{verdict.intent} {verdict.at - at:+.1f} s" for verdict in verdicts if not verdict.refused)
-    rise = PERIOD - at % PERIOD
-    print(f"\n{name}: {what} in the kernel, {after:.0f} s after it ran, {rise:.0f} s before a rise ({steps})")
+def tell(service: Service, what: str, at: float, verdicts: list[Verdict]) -> None:
+    steps = ", ".join(f"{verdict.intent} {verdict.at - at:+.1f} s" for verdict in verdicts)
+    ran, rise = at - service.started, PERIOD - at % PERIOD
+    print(f"\n{service.name}: {what} in the kernel {ran:.0f} s after it ran, {rise:.0f} s before a rise ({steps})")
