@@ -1,4 +1,4 @@
-"""Past use from Prometheus → the forecast's history, once, so that a restart forgets nothing."""
+"""Past use from Prometheus → the forecast's history: of all at start, later of workloads that come from elsewhere."""
 
 import json
 import time
@@ -8,8 +8,10 @@ import structlog
 from numpy.typing import NDArray
 
 from exporter.config import BackfillConfig, Config
+from exporter.history.identity import Identity
 from exporter.history.signals import RESOURCES
 from exporter.history.store import History
+from exporter.history.windows import Grid
 from exporter.sources.prometheus import fetch_labelled
 
 _log = structlog.get_logger(__name__)
@@ -27,6 +29,13 @@ _THROTTLED = "max_over_time(cpp_cpu_throttled_ratio{which}[{step}]) > 0.05"
 _PRESSED = "max_over_time(cpp_memory_working_set_bytes{which}[{step}]) > 0.95 * cpp_memory_limit_bytes{which}"
 _KILLED = "1.2 * cpp_memory_limit_bytes{which} and increase(cpp_oom_kills_total{which}[{step}]) > 0"
 """What each cycle would have said of demand beyond use: see ``history.demand.bounds``."""
+_ALL = (*_QUERIES, _THROTTLED, _PRESSED, _KILLED)
+_OF_WORKLOAD = (
+    "avg by (workload) (({query}) * on (node, namespace, pod, container, container_id) group_left (workload) "
+    "max by (node, namespace, pod, container, container_id, workload) (cpp_container_info{workload}))"
+)
+_MOST_ELDERS = 480
+"""Steps of an elder's past that are asked for: short rhythms and their errors are learned from them in a second."""
 
 
 def backfill(history: History, config: Config, source: BackfillConfig, now: float, since: float = 0.0) -> int:
@@ -41,6 +50,35 @@ def backfill(history: History, config: Config, source: BackfillConfig, now: floa
         history.steps += 1
         _log.info("past read from Prometheus", steps=filled, containers=len(history.registry) - 1)
     return filled
+
+
+def elders_past(config: Config, source: BackfillConfig, identity: Identity, now: float) -> Grid | None:
+    """Return what containers of the workload of ``identity`` did anywhere until ``now``, a grid of one row.
+
+    None where Prometheus knows of none. Raise HistoryUnavailableError.
+    """
+    step = config.forecast.step
+    last = now // step * step
+    start = last - (min(_MOST_ELDERS, config.history.forecast_window // step) - 1) * step
+    said = np.full((1, len(_ALL), round((last - start) / step) + 1), np.nan, np.float32)
+    of = json.dumps(identity.namespace), json.dumps(identity.container)
+    which, workload = "{{namespace={},container={}}}".format(*of), f"{{workload={json.dumps(identity.workload)}}}"
+    deadline = time.monotonic() + source.timeout
+    for index, query in enumerate(_ALL):
+        text = _OF_WORKLOAD.replace("{workload}", workload).replace("{query}", _written(query, which, step))
+        for _, (stamps, values) in fetch_labelled(source.url, text, (start, last), step, _left(deadline)):
+            said[0, index, np.round((stamps - start) / step).astype(np.intp)] = values
+    use, ceilings = _bounded(said)
+    zero = np.zeros(1, np.int64)
+    return None if np.isnan(use).all() else Grid(step, last, zero, zero, use, ceilings, ~np.isnan(ceilings))
+
+
+def _written(query: str, which: str, step: float) -> str:
+    return query.replace("{which}", which).replace("{step}", f"{step:g}s")
+
+
+def _left(deadline: float) -> float:
+    return max(1.0, deadline - time.monotonic())
 
 
 def _bounded(said: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -59,14 +97,12 @@ def _past(history: History, config: Config, source: BackfillConfig, now: float, 
     last = now // step * step
     window = min(source.window, config.history.forecast_window, max(now - since, step))
     start = last - window // step * step + step
-    queries = (*_QUERIES, _THROTTLED, _PRESSED, _KILLED)
-    past = np.full((len(history.registry), len(queries), round((last - start) / step) + 1), np.nan, np.float32)
+    past = np.full((len(history.registry), len(_ALL), round((last - start) / step) + 1), np.nan, np.float32)
     alive = "|".join(identity.container_id for identity in history.registry.identities if identity.container_id)
     which, deadline = f'{{node={json.dumps(config.node)},container_id=~"{alive}"}}', time.monotonic() + source.timeout
-    for index, query in enumerate(queries):
-        text = query.format(which=which, step=f"{step:g}s")
-        left = max(1.0, deadline - time.monotonic())
-        for labels, (stamps, values) in fetch_labelled(source.url, text, (start, last), step, left):
+    for index, query in enumerate(_ALL):
+        text = _written(query, which, step)
+        for labels, (stamps, values) in fetch_labelled(source.url, text, (start, last), step, _left(deadline)):
             row = history.registry.row(labels.get("container_id", ""))
             if row is not None:
                 past[row, index, np.round((stamps - start) / step).astype(np.intp)] = values

@@ -1,9 +1,11 @@
 """Configuration of cpp-exporter: a YAML file, every key optional, unknown keys refused in one line."""
 
 import math
+import os
+import re
 import socket
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -14,6 +16,7 @@ _FEWEST_CYCLES = 10
 _MOST_HORIZONS = 3
 """Each costs 24 of the 120 series that a container may have."""
 _ROUNDING = 1e-9
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class ConfigError(Exception):
@@ -33,6 +36,17 @@ class SourceConfig(_Section):
     """How long one read may take."""
     token_file: Path | None = None
     """File with a bearer token, sent with each read; read again when it changes."""
+    ca_file: Path | None = None
+    """Certificates of the authority that an https address is trusted by; null for those that the host trusts."""
+    verify: bool = True
+    """Whether an https address must show a trusted certificate; without it the token is shown to whoever answers."""
+
+
+class KubeletConfig(SourceConfig):
+    """Where a kubelet tells which pods its node runs: their owners, annotations and requests."""
+
+    refresh: Duration = 30.0
+    """Longest time between two reads; a container that comes or goes causes one at once."""
 
 
 class BackfillConfig(_Section):
@@ -53,6 +67,8 @@ class SourcesConfig(_Section):
     """cAdvisor, or a kubelet's /metrics/cadvisor."""
     probe: SourceConfig | None = SourceConfig(url="http://127.0.0.1:17901/metrics")
     """cpp-probe; null to do without kernel counters."""
+    kubelet: KubeletConfig | None = None
+    """On Kubernetes the kubelet's /pods; null elsewhere."""
     prometheus: BackfillConfig | None = None
     """Prometheus to fill the history from at start; null to start empty."""
 
@@ -192,11 +208,14 @@ def _check_span(key: str, span: float, least: float, why: str) -> None:
 
 
 def load_config(path: Path | None) -> Config:
-    """Return the configuration in ``path``, or the defaults for None; raise ConfigError."""
+    """Return the configuration in ``path``, or the defaults for None; raise ConfigError.
+
+    ``${NAME}`` in the file stands for a variable of the environment, so that all nodes can share one file.
+    """
     if path is None:
         return Config()
     try:
-        document = yaml.safe_load(path.read_text()) or {}
+        document = yaml.safe_load(_VARIABLE.sub(lambda found: _variable(path, found[1]), path.read_text())) or {}
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); give a readable file") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -207,6 +226,13 @@ def load_config(path: Path | None) -> Config:
         return Config.model_validate(document)
     except ValidationError as error:
         raise ConfigError(f"{path}: {_first_problem(error)}") from error
+
+
+def _variable(path: Path, name: str) -> str:
+    try:
+        return os.environ[name]
+    except KeyError:
+        raise ConfigError(f"{path}: names ${{{name}}}, which the environment does not have; set it") from None
 
 
 def _first_problem(error: ValidationError) -> str:
@@ -221,7 +247,8 @@ def _first_problem(error: ValidationError) -> str:
 
 
 def _known_keys(location: tuple[Any, ...]) -> list[str]:
-    section: Any = Config()
+    section: Any = Config
     for part in location:
-        section = getattr(section, str(part), None) or BackfillConfig(url="")
-    return sorted(type(section).model_fields)
+        kind = section.model_fields[str(part)].annotation
+        section = next(iter(get_args(kind)), kind)  # the section itself where it may also be null
+    return sorted(section.model_fields)

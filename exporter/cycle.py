@@ -13,15 +13,20 @@ from exporter.assess.assessor import Assessor
 from exporter.assess.scores import Scores
 from exporter.config import Config
 from exporter.forecast.forecaster import Forecast, Forecaster
+from exporter.history.identity import Identity
 from exporter.history.signals import LEVELS, RESOURCES, SIGNALS
 from exporter.history.snapshot import Snapshot
 from exporter.history.store import History
-from exporter.history.windows import Floats
+from exporter.history.windows import Floats, Grid
 from exporter.persist.arrays import Arrays, MismatchError, exported, within
 from exporter.persist.keeper import Keeper
 from exporter.publish.page import Publisher
 from exporter.sources.exposition import Samples
+from exporter.sources.pods import Pods
 from exporter.state import SourceState, State, align, take
+
+_YOUNG = 5
+"""Steps after which a container has a past of its own."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,8 @@ class Readings:
 
     cadvisor: Samples | None
     probe: Samples | None
+    pods: Pods | None = None
+    """As last known; None until then, and where there is no kubelet."""
 
 
 class Cycle:
@@ -71,9 +78,24 @@ class Cycle:
         with self._keeper.turn():
             read(self.history, self._remembered)
 
+    def strangers(self) -> dict[str, Identity]:
+        """Return, by workload, who in pods finds nobody here who could tell anything: none was here for some steps."""
+        grid, identities = self.history.grid(), self.history.registry.identities
+        older = grid.values[:, :, -3 * _YOUNG : -_YOUNG]
+        known = set(grid.workloads[~np.isnan(older).all(axis=(1, 2))].tolist())
+        rows = zip(identities, grid.workloads.tolist(), strict=True)
+        return {
+            who.workload: who for who, n in rows if who.pod and n not in known and not self._forecaster.remembers(n)
+        }
+
+    def receive(self, workload: str, past: Grid) -> None:
+        """Let containers of ``workload``, new on this node, go on from what others of it did elsewhere."""
+        with self._keeper.turn(), self.lock:
+            self._forecaster.receive(self.history.registry.begin_anew(workload), past)
+
     def learn(self, readings: Readings, now: float) -> tuple[Snapshot, Scores]:
         """Remember ``readings`` and score all containers."""
-        snapshot = self.history.update(readings.cadvisor, readings.probe, now)
+        snapshot = self.history.update(readings.cadvisor, readings.probe, now, readings.pods)
         return snapshot, self._assessor.assess(self.history.window(snapshot))
 
     def run(self, readings: Readings, sources: tuple[SourceState, ...], now: float) -> State:

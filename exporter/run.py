@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from math import isnan
 
@@ -10,14 +10,17 @@ import structlog
 from pydantic import BaseModel
 
 from exporter.backfill import backfill
-from exporter.config import Config
+from exporter.config import BackfillConfig, Config
 from exporter.cycle import Cycle, Readings
+from exporter.elders import Elders
 from exporter.history.identity import Identity
 from exporter.history.store import History
 from exporter.profile import build_profile
 from exporter.publish.web import Views
-from exporter.sources.families import CADVISOR_WANTED, PROBE_SELDOM, PROBE_UP, PROBE_WANTED
+from exporter.sources import scraped
+from exporter.sources.exposition import Samples
 from exporter.sources.http import HttpSource, Reading, newest
+from exporter.sources.kubelet import Kubelet
 from exporter.sources.prometheus import HistoryUnavailableError
 from exporter.state import SourceState
 
@@ -38,31 +41,41 @@ class Exporter:
         self._backfilled: History | None = None
         """Whose past has been read, or will not be: where all is learned anew, there is another history."""
         self._backfill_until: float | None = None
-        self._sources = [HttpSource("cadvisor", config.sources.cadvisor, CADVISOR_WANTED)]
+        past = config.sources.prometheus
+        self._elders = None if past is None else Elders(config, past)
+        self._sources = [scraped.cadvisor(config.sources.cadvisor)]
         if config.sources.probe is not None:
-            self._sources.append(
-                HttpSource("probe", config.sources.probe, PROBE_WANTED, health=PROBE_UP, seldom=PROBE_SELDOM)
-            )
+            self._sources.append(scraped.probe(config.sources.probe))
+        self._kubelet = None if config.sources.kubelet is None else Kubelet(config.sources.kubelet)
         self._newest = {source.name: float("nan") for source in self._sources}
         self._readers = ThreadPoolExecutor(len(self._sources), thread_name_prefix="read")
 
     def turn(self) -> None:
         """Read all sources at once and run one cycle on what they gave."""
-        self._backfill()
+        self._look_back()
         readings = dict(zip(self._newest, self._readers.map(HttpSource.read, self._sources), strict=True))
         now = self._clock()
-        samples = {name: reading.samples for name, reading in readings.items()}
-        states = tuple(self._state(source, readings[source.name], now) for source in self._sources)
-        self.cycle.run(Readings(samples["cadvisor"], samples.get("probe")), states, now)
+        samples = {name: reading.content for name, reading in readings.items()}
+        pods = None if self._kubelet is None else self._kubelet.read(samples["cadvisor"], now)
+        states = (self._state(source, readings[source.name], now) for source in self._sources)
+        self.cycle.run(
+            Readings(samples["cadvisor"], samples.get("probe"), pods), (*states, *self._kubelet_state()), now
+        )
 
-    def _backfill(self) -> None:
-        """Read the past once there are containers; while Prometheus is not up yet, try again for some minutes.
+    def _look_back(self) -> None:
+        """Ask Prometheus once for the past of those who are here, later for what elders of newcomers did elsewhere."""
+        if self._elders is None or len(self.cycle.history.registry) == 1:
+            return
+        if self._backfilled is self.cycle.history:
+            self._elders.look(self.cycle)
+        else:
+            self._backfill(self._elders.source, self.cycle.history)
+
+    def _backfill(self, source: BackfillConfig, history: History) -> None:
+        """Read the past; while Prometheus is not up yet, try again for some minutes.
 
         What was remembered is not asked for; a turn that follows forecasts from all that is known then.
         """
-        source, history = self._config.sources.prometheus, self.cycle.history
-        if source is None or self._backfilled is history or len(history.registry) == 1:
-            return
         try:
             self.cycle.fill(lambda history, since: backfill(history, self._config, source, history.at, since))
             self._backfilled = history
@@ -90,6 +103,8 @@ class Exporter:
         self._readers.shutdown()
         for source in self._sources:
             source.close()
+        if self._kubelet is not None:
+            self._kubelet.source.close()
         self.cycle.close()
 
     def stop(self) -> None:
@@ -100,11 +115,16 @@ class Exporter:
         """Return what the web shows."""
         return Views(lambda: self.cycle.publisher.page, self._profiles, self._profile)
 
-    def _state(self, source: HttpSource, reading: Reading, now: float) -> SourceState:
-        if reading.samples is not None:
-            at = newest(reading.samples)
+    def _state(self, source: HttpSource[Samples], reading: Reading[Samples], now: float) -> SourceState:
+        if reading.content is not None:
+            at = newest(reading.content)
             self._newest[source.name] = now if isnan(at) else at
         return SourceState(source.name, bool(source.up), self._newest[source.name], reading.duration, source.errors)
+
+    def _kubelet_state(self) -> Iterator[SourceState]:
+        if self._kubelet is not None:
+            kubelet, source = self._kubelet, self._kubelet.source
+            yield SourceState(source.name, bool(source.up), kubelet.answered, kubelet.duration, source.errors)
 
     def _profiles(self) -> list[dict[str, str]]:
         state = self.cycle.state

@@ -25,6 +25,11 @@ class Node:
     health_port: int
 
     @property
+    def kubelet(self) -> str:
+        """Where its kubelet answers."""
+        return f"https://127.0.0.1:{self.kubelet_port}"
+
+    @property
     def socket(self) -> Path:
         """Where its containerd listens."""
         return self.directory / "containerd.sock"
@@ -55,6 +60,8 @@ class Node:
             f"--hostname-override={self.name}",
             # Without it the cAdvisor inside says nothing of containers and pods.
             f"--containerd={self.socket}",
+            # Ten seconds unless said; what a test waits for is then learned from too few samples.
+            "--housekeeping-interval=1s",
         ]
 
     def remove_cgroups(self) -> None:

@@ -78,11 +78,11 @@ class Files:
 def write_configs(run: str, directory: Path, addresses: Mapping[str, str], node: str, pace: Pace) -> Files:
     """Write all configuration of the run named ``run`` into ``directory``."""
     files = Files(directory)
-    _write_secret(files.token)
-    _write_yaml(files.exporter, exporter_config(files, addresses, node, pace))
-    _write_yaml(files.actuator, actuator_config(files, addresses, pace))
-    _write_yaml(files.prometheus, prometheus_config(run, addresses, pace))
-    _write_yaml(files.alertmanager, alertmanager_config(files, addresses))
+    write_secret(files.token)
+    write_yaml(files.exporter, exporter_config(files, addresses, node, pace))
+    write_yaml(files.actuator, actuator_config(files, addresses, pace))
+    write_yaml(files.prometheus, prometheus_config(run, addresses, pace))
+    write_yaml(files.alertmanager, alertmanager_config(files, addresses))
     return files
 
 
@@ -151,11 +151,13 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return document
 
 
-def _write_yaml(path: Path, document: Mapping[str, Any]) -> None:
+def write_yaml(path: Path, document: Mapping[str, Any]) -> None:
+    """Write a configuration."""
     path.write_text(yaml.safe_dump(dict(document), sort_keys=False))
 
 
-def _write_secret(path: Path) -> None:
+def write_secret(path: Path) -> None:
+    """Write a new secret that only its owner can read."""
     path.unlink(missing_ok=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(32))

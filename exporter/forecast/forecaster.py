@@ -82,6 +82,14 @@ class Forecaster:
             self._training.turn(grid, demand)
             return self._published(grid, known.low.reshape(containers, resources, known.low.shape[1]))
 
+    def remembers(self, workload: int) -> bool:
+        """Return whether the next container of ``workload`` begins with what one did here."""
+        return self._lineage.remembers(workload)
+
+    def receive(self, workload: int, grid: Grid) -> None:
+        """Let the next container of ``workload`` begin with what one did elsewhere, the only row of ``grid``."""
+        self._lineage.receive(workload, grid)
+
     def _advance(self, demand: Demand, column: int) -> None:
         """Take every step that is due up to ``column``, the newest of ``demand``."""
         width = demand.values.shape[1]

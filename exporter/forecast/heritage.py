@@ -42,6 +42,14 @@ class Heritage:
         while len(self._left) > self._kept:
             self._left.popitem(last=False)
 
+    def receive(self, workload: int, demand: Demand, column: int) -> None:
+        """Keep what a container of ``workload`` had elsewhere, whose ``demand`` has ``column`` as its newest."""
+        elsewhere = Heritage(self._resources, 1)
+        elsewhere.fill_in(demand, np.zeros(1, np.int64), column)
+        elsewhere.leave(0, workload)
+        self._left |= elsewhere._left
+        self._left.move_to_end(workload)
+
     def give(self, heir: int, elder: int | None, workload: int) -> None:
         """Give ``heir`` the past of its living ``elder``, else of the last of ``workload`` that went."""
         past = self._left.get(workload) if elder is None else self._of(elder)

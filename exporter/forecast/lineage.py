@@ -1,22 +1,25 @@
 """Who is who: moves the engine's rows as containers come and go, and lets workloads inherit."""
 
+import math
 from collections import OrderedDict
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.forecast.demand import Demand
+from exporter.forecast.demand import Demand, prepare
 from exporter.forecast.engine import Engine
 from exporter.forecast.heritage import Heritage
 from exporter.forecast.saved import export_state, restored_state
 from exporter.forecast.state import State, bequeath, gather
-from exporter.history.windows import Integers
+from exporter.history.windows import Grid, Integers
 from exporter.persist.arrays import Arrays, fitting, under, within
 
 _KEPT_WORKLOADS = 64
 """Workloads without a container whose state is kept; the least recently left goes first."""
 
+_ROUNDING = 1e-6
+"""Columns: as where they are observed."""
 
 _INHERITED_ERRORS = 20
 """Errors that inherited losses count for: a replica that behaves otherwise must outweigh them soon."""
@@ -30,6 +33,7 @@ class Lineage:
         self._lives = np.empty(0, np.int64)
         self._workloads = np.empty(0, np.int64)
         self._left: OrderedDict[int, State] = OrderedDict()
+        self._received: set[int] = set()
         self._heritage = Heritage(engine.plan.resources, _KEPT_WORKLOADS)
 
     def follow(self, lives: Integers, workloads: Integers) -> Integers | None:
@@ -44,6 +48,24 @@ class Lineage:
         self._lives, self._workloads = lives.copy(), workloads.copy()
         self._inherit(np.flatnonzero(rows < 0), rows)
         return rows
+
+    def remembers(self, workload: int) -> bool:
+        """Return whether the next container of ``workload`` inherits from one that went."""
+        return workload in self._left
+
+    def receive(self, workload: int, grid: Grid) -> None:
+        """Learn from ``grid``, one row, what a container of ``workload`` did elsewhere; the next one here inherits."""
+        demand, engine = prepare(grid), Engine(self._engine.plan)
+        engine.arrange(np.array([-1], np.int64))
+        engine.forests, engine.network = self._engine.forests, self._engine.network
+        width, newest = demand.values.shape[1], math.floor(grid.end / grid.step + _ROUNDING)
+        with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
+            for now in range(int(demand.first.min(initial=width)), width):
+                engine.step(demand, now, newest - (width - 1 - now))
+        self._left[workload] = engine.state
+        self._left.move_to_end(workload)
+        self._heritage.receive(workload, demand, newest)
+        self._received.add(workload)
 
     def fill_in(self, demand: Demand, column: int) -> Demand:
         """Return ``demand``, whose newest column is ``column``, with the past that newcomers have from their elders."""
@@ -69,6 +91,8 @@ class Lineage:
 
     def _leave(self, row: int) -> None:
         workload = int(self._workloads[row])
+        if workload in self._received:
+            return  # what came from elsewhere is more than it had in its first moments here
         self._heritage.leave(int(self._lives[row]), workload)
         if self._engine.state.filled[row].any():
             self._left[workload] = gather(self._engine.state, np.array([row]))
@@ -94,4 +118,5 @@ class Lineage:
                 bequeath(state, heir, state, elders[workload])
             elif workload in self._left:
                 bequeath(state, heir, self._left[workload], 0)
+            self._received.discard(workload)
         state.heard[heirs] = np.minimum(state.heard[heirs], _INHERITED_ERRORS)

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.history.counters import Counters, Doubles
-from exporter.history.identity import Identity, identify
-from exporter.history.index import SeriesIndex
+from exporter.history.identity import Identity
+from exporter.history.index import Identify, SeriesIndex
 from exporter.history.intake import rows_of
 from exporter.history.registry import Registry
 from exporter.sources.exposition import Family
@@ -42,7 +42,7 @@ class Followings:
 class Labelled:
     """A family of counters with one more label, whose values become columns as they appear."""
 
-    def __init__(self, label: str, stale_after: float) -> None:
+    def __init__(self, label: str, stale_after: float, identify: Identify) -> None:
         self._index = SeriesIndex(identify, label)
         self._names: dict[str, int] = {}
         self._rates = Counters(8, stale_after)

@@ -8,6 +8,7 @@ from exporter.history.snapshot import Allocation
 from exporter.sources.families import CADVISOR_COUNTERS, CADVISOR_GAUGES, PROBE_COUNTERS, Wanted
 
 _NO_LIMIT = 2.0**60  # cgroups write a huge number of bytes for "none"
+_SHARES_PER_CORE = 1024.0
 
 
 def combine(cadvisor: Doubles, probe: Doubles, gauges: Doubles, calls: Doubles) -> Doubles:
@@ -38,7 +39,17 @@ def allocation(gauges: Doubles) -> Allocation:
     value = {gauge.signal: gauges[:, column] for column, gauge in enumerate(CADVISOR_GAUGES)}
     with np.errstate(invalid="ignore", divide="ignore"):
         cores = value["cpu_quota"] / value["cpu_period"]
-    return Allocation(_set(cores), _set(value["memory_limit"]), _set(value["memory_request"]))
+    unset = np.full(len(cores), np.nan)
+    return Allocation(_set(cores), _set(value["memory_limit"]), unset, _set(value["memory_request"]))
+
+
+def allocatable(gauges: Doubles) -> Doubles:
+    """Return cores and bytes that a control group may use, from cAdvisor's gauges [gauges] of it; NaN where unset.
+
+    A kubelet gives the group of all pods the shares and the memory that its node can allocate.
+    """
+    value = {gauge.signal: gauges[column] for column, gauge in enumerate(CADVISOR_GAUGES)}
+    return _set(np.array([value["cpu_shares"] / _SHARES_PER_CORE, value["memory_limit"]]))
 
 
 def _set(amount: Doubles) -> Doubles:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 _CONTAINER_ID = re.compile(r"[0-9a-f]{64}")
 _RUNTIMES = (("docker", "docker"), ("cri-containerd", "containerd"), ("crio", "cri-o"), ("libpod", "podman"))
 _NODE_CGROUP = "/"
+PODS_CGROUPS = ("/kubepods", "/kubepods.slice", "-kubepods.slice")
+"""How the path of the control group ends that holds all pods of a node, and whose limits are what they may have."""
 _LONGEST = 256
 """Characters of a label that are kept: Kubernetes allows 253, an image's owner may write any number."""
 _COMPOSE = ("container_label_com_docker_compose_project", "container_label_com_docker_compose_service")
@@ -33,14 +35,14 @@ NODE = Identity(key=_NODE_CGROUP)
 """The whole node, remembered beside the containers for its own forecast."""
 
 
-def identify(labels: Mapping[str, str]) -> Identity | None:
+def identify(labels: Mapping[str, str], node: str | tuple[str, ...] = _NODE_CGROUP) -> Identity | None:
     """Return whom these labels speak of; None for cgroups that are no container, such as slices and pods.
 
-    Kubelets name pause containers "POD" or leave the name empty; those count only as the pod itself, whose
-    network they hold.
+    The node is the cgroup whose path ends with ``node``. Kubelets name pause containers "POD" or leave the name empty;
+    those count only as the pod itself, whose network they hold.
     """
     path = labels.get("id", "")
-    if path == _NODE_CGROUP:
+    if path.endswith(node):
         return NODE
     if "container_id" in labels:
         path = labels["container_id"]
@@ -58,7 +60,8 @@ def _ends(found: re.Match[str]) -> bool:
 def _in_pod(labels: Mapping[str, str], container_id: str, path: str) -> Identity:
     namespace, pod, container = _named(labels, "namespace", "pod", "container")
     if container in ("", "POD"):
-        return Identity(key=f"pod:{namespace}/{pod}", namespace=namespace, pod=pod, workload=f"{namespace}/{pod}/")
+        workload = f"{namespace}/{_owner(pod)}/"
+        return Identity(key=f"pod:{namespace}/{pod}", namespace=namespace, pod=pod, workload=workload, tenant=namespace)
     return Identity(
         key=container_id or f"pod:{namespace}/{pod}/{container}",
         namespace=namespace,

@@ -15,6 +15,10 @@ _KNOWN: WeakKeyDictionary[Identity, ReferenceType[Identity]] = WeakKeyDictionary
 """Each identity once, however many series speak of it, as long as one does."""
 
 
+Identify = Callable[[dict[str, str]], Identity | None]
+"""Labels → whom they speak of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What one label block says."""
@@ -28,7 +32,7 @@ class Entry:
 class SeriesIndex:
     """Remembers what each label block of one family says, as long as the block is served."""
 
-    def __init__(self, recognise: Callable[[dict[str, str]], Identity | None], label: str = "") -> None:
+    def __init__(self, recognise: Identify, label: str = "") -> None:
         self._recognise = recognise
         self._label = label
         self._known: dict[bytes, Entry] = {}

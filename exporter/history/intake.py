@@ -1,14 +1,13 @@
 """Samples of one source → arrays with a row per container."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from exporter.history.counters import Counters, Doubles, Rates
-from exporter.history.identity import Identity, identify
-from exporter.history.index import Entry, SeriesIndex
+from exporter.history.identity import Identity
+from exporter.history.index import Entry, Identify, SeriesIndex
 from exporter.history.registry import Registry
 from exporter.sources.exposition import NO_SAMPLES, Family, Samples
 from exporter.sources.families import Counter, Gauge, Wanted
@@ -30,13 +29,16 @@ class Table:
 class Intake:
     """Reads one source's counters and gauges; remembers its series and its counters' last samples."""
 
-    def __init__(self, counters: tuple[Counter, ...], gauges: tuple[Gauge, ...], stale_after: float) -> None:
+    def __init__(
+        self, counters: tuple[Counter, ...], gauges: tuple[Gauge, ...], stale_after: float, identify: Identify
+    ) -> None:
         self._counters = counters
         self._gauges = gauges
         pod_level = {entry.family: entry.pod_level for entry in counters}
         wanted: tuple[Wanted, ...] = (*counters, *gauges)
         self._indexes = {
-            entry.family: SeriesIndex(_recogniser(pod_level=pod_level.get(entry.family, False))) for entry in wanted
+            entry.family: SeriesIndex(_recogniser(identify, pod_level=pod_level.get(entry.family, False)))
+            for entry in wanted
         }
         self._rates = Counters(len(counters), stale_after)
 
@@ -93,7 +95,7 @@ def _sum_by_row(rows: NDArray[np.intp], family: Family, count: int) -> tuple[Dou
     return np.where(seen, total, np.nan), np.where(np.isfinite(stamps), stamps, np.nan)
 
 
-def _recogniser(*, pod_level: bool) -> Callable[[dict[str, str]], Identity | None]:
+def _recogniser(identify: Identify, *, pod_level: bool) -> Identify:
     def recognise(labels: dict[str, str]) -> Identity | None:
         identity = identify(labels)
         if identity is None or identity.container or pod_level or not identity.pod:

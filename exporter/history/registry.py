@@ -52,15 +52,27 @@ class Registry:
         """Return the row of an identity's key."""
         return self._rows.get(key)
 
-    def admit(self, identity: Identity, now: float) -> int | None:
-        """Return the row of ``identity``, a new one if need be; None where there is no room."""
+    def admit(self, identity: Identity, now: float, *, guessed: bool = False) -> int | None:
+        """Return the row of ``identity``, a new one if need be; None where there is no room.
+
+        A name counts more than none, and more than one that was ``guessed``.
+        """
         row = self._rows.get(identity.key)
         if row is None:
             return self._add(identity, now)
-        if not self.identities[row].workload and identity.workload:
+        known = self.identities[row]
+        if identity is not known and identity.workload and not (guessed and known.workload):
             self.identities[row] = identity
-            self._lives[row] = self._new_life()  # what was learned without a name belongs to no workload
+            if identity.workload != known.workload:
+                self._lives[row] = self._new_life()  # what was learned under another name belongs to that workload
         return row
+
+    def begin_anew(self, workload: str) -> int:
+        """Give all containers of ``workload`` new lives, as if they had just come; return its number."""
+        for row, identity in enumerate(self.identities):
+            if identity.workload == workload:
+                self._lives[row] = self._new_life()
+        return self._workload(workload)
 
     def _new_life(self) -> int:
         life, self._next = self._next, self._next + 1

@@ -20,6 +20,8 @@ class Allocation:
     """Cores."""
     memory_limit: Doubles
     """Bytes."""
+    cpu_request: Doubles
+    """Cores; on Kubernetes alone."""
     memory_request: Doubles
     """Bytes."""
 

@@ -14,11 +14,13 @@ from exporter.history.demand import BOUNDS, Demand, bounds
 from exporter.history.gather import Gathered, Gatherer
 from exporter.history.identity import Identity
 from exporter.history.registry import Registry
+from exporter.history.residents import Residents
 from exporter.history.signals import COLUMN, SIGNALS
 from exporter.history.snapshot import Allocation, Snapshot
 from exporter.history.windows import Floats, Grid, Window
 from exporter.persist.arrays import Arrays, fitting, numbers, spelled, texts, under, within
 from exporter.sources.exposition import Samples
+from exporter.sources.pods import Pods
 
 _STALE_CYCLES = 3
 _GRACE = 300.0
@@ -37,7 +39,8 @@ class History:
         self.demand = Demand(round(config.history.forecast_window / config.forecast.step))
         self._config = config
         self._patience = _STALE_CYCLES * config.interval
-        self._gatherer = Gatherer(self._patience, config.max_syscalls)
+        self._residents = None if config.sources.kubelet is None else Residents()
+        self._gatherer = Gatherer(self._patience, config.max_syscalls, self._residents)
         length = round(config.history.window / config.interval)
         self._fine = Columns(len(SIGNALS) + len(BOUNDS), length)
         self._followed = Columns(config.max_syscalls, length, kind=np.float16)
@@ -52,8 +55,10 @@ class History:
         """Epoch seconds of the newest cycle."""
         return self._at
 
-    def update(self, cadvisor: Samples | None, probe: Samples | None, now: float) -> Snapshot:
+    def update(self, cadvisor: Samples | None, probe: Samples | None, now: float, pods: Pods | None = None) -> Snapshot:
         """Take what the sources gave (None where one could not be read) and return what is true now."""
+        if self._residents is not None and pods is not None:
+            self._residents.learn(pods)
         self._follow(cadvisor, probe, now)
         gathered = self._gatherer.gather(cadvisor or {}, probe or {}, self.registry, now)
         self._remember(gathered, now)
@@ -124,7 +129,7 @@ class History:
     def _follow(self, cadvisor: Samples | None, probe: Samples | None, now: float) -> None:
         named, unnamed = self._gatherer.listed(cadvisor, probe)
         for identity in named.values():
-            self.registry.admit(identity, now)
+            self.registry.admit(identity, now, guessed=self._guessed(identity))
         if cadvisor is None:
             for identity in unnamed.values():
                 self.registry.admit(identity, now)
@@ -135,6 +140,9 @@ class History:
             ring.grow(len(self.registry))
         for row in self.registry.gone(now, None if cadvisor is None else listed, self._patience):
             self._remove(row)
+
+    def _guessed(self, identity: Identity) -> bool:
+        return self._residents is not None and not self._residents.knows(identity)
 
     def _rows(self, identities: dict[str, Identity]) -> list[int]:
         return [row for key in identities if (row := self.registry.row(key)) is not None]

@@ -115,18 +115,18 @@ _TRAINING = (
     ),
 )
 _NODES = (
-    Metric("cpp_node_cpu_capacity_cores", "cores", "CPUs of the node", NODE),
-    Metric("cpp_node_memory_capacity_bytes", "bytes", "Memory of the node", NODE),
+    Metric("cpp_node_cpu_capacity_cores", "cores", "CPUs of the node; on Kubernetes those that pods may have", NODE),
+    Metric("cpp_node_memory_capacity_bytes", "bytes", "Memory of the node; on Kubernetes what pods may have", NODE),
     Metric(
         "cpp_node_cpu_forecast_cores",
         "cores",
-        "CPU use of the node forecast for now + horizon",
+        "CPU use of the node (on Kubernetes of its pods) forecast for now + horizon",
         (*NODE, "horizon", "level"),
     ),
     Metric(
         "cpp_node_memory_forecast_bytes",
         "bytes",
-        "Memory use of the node forecast for now + horizon",
+        "Memory use of the node (on Kubernetes of its pods) forecast for now + horizon",
         (*NODE, "horizon", "level"),
     ),
 )

@@ -83,6 +83,7 @@ def _allocation(state: State) -> Iterator[Series]:
     snapshot = state.snapshot
     yield Series("cpp_cpu_limit_cores", snapshot.allocation.cpu_limit)
     yield Series("cpp_memory_limit_bytes", snapshot.allocation.memory_limit)
+    yield Series("cpp_cpu_request_cores", snapshot.allocation.cpu_request)
     yield Series("cpp_memory_request_bytes", snapshot.allocation.memory_request)
     yield Series("cpp_oom_kills_total", snapshot.oom_kills)
     yield Series("cpp_container_start_timestamp_seconds", snapshot.started, digits=15)

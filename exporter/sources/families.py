@@ -49,6 +49,7 @@ CADVISOR_GAUGES: Final = (
     Gauge("container_start_time_seconds", "started"),
     Gauge("container_spec_cpu_quota", "cpu_quota"),
     Gauge("container_spec_cpu_period", "cpu_period"),
+    Gauge("container_spec_cpu_shares", "cpu_shares"),
     Gauge("container_spec_memory_limit_bytes", "memory_limit"),
     Gauge("container_spec_memory_reservation_limit_bytes", "memory_request"),
     Gauge("container_oom_events_total", "oom_kills"),

@@ -2,17 +2,38 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 from actuator.platforms.cgroup import Cgroups
 from deploy.cluster.cluster import Cluster, save_images
+from deploy.cluster.stack import Rights, Stack
 from deploy.demo.containers import Containers
 from deploy.setup.shell import SetupError
 from deploy.setup.stamps import BUILD
 
 WORKLOAD = "localhost/workload:1"
+EVERYWHERE = (
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "patch"]},
+    {"apiGroups": [""], "resources": ["pods/resize"], "verbs": ["patch"]},
+    {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},
+    {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["get"]},
+    {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": ["list"]},
+    {"apiGroups": ["autoscaling.k8s.io"], "resources": ["verticalpodautoscalers"], "verbs": ["list"]},
+    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
+)
+AT_HOME = (
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete"]},
+    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
+    {
+        "apiGroups": ["cpp.dev"],
+        "resources": ["containerorders"],
+        "verbs": ["get", "list", "create", "patch", "update", "delete"],
+    },
+)
 
 
 @pytest.fixture(scope="session")
@@ -32,6 +53,19 @@ def cluster() -> Iterator[Cluster]:
         one.stop()
         containers.remove_all()
         archive.unlink(missing_ok=True)
+
+
+@pytest.fixture(scope="session")
+def stack(cluster: Cluster) -> Iterator[Stack]:
+    """The whole system beside the cluster."""
+    one = Stack(cluster, Rights(everywhere=EVERYWHERE, at_home=AT_HOME))
+    try:
+        one.start()
+        yield one
+    except SetupError as error:
+        pytest.fail(f"the system cannot start: {error}", pytrace=False)
+    finally:
+        one.stop()
 
 
 @pytest.fixture
@@ -56,16 +90,47 @@ def run_pod(cluster: Cluster) -> Iterator[Callable[..., None]]:
     cluster.kubectl("delete", "pods", *names, "--wait=false", "--ignore-not-found")
 
 
-@pytest.fixture
-def quota(cluster: Cluster) -> Callable[[str], float]:
-    """Cores that the kernel lets a pod's container have: ``quota(name)``."""
+@pytest.fixture(scope="session")
+def deploy(cluster: Cluster) -> Callable[..., None]:
+    """Run a Deployment of one pod of the workload: ``deploy(name, node, arguments, given)``, given for good."""
 
-    def read(name: str) -> float:
+    def run(name: str, node: str, arguments: list[str], given: dict[str, str]) -> None:
+        container = {
+            "name": "main",
+            "image": WORKLOAD,
+            "args": arguments,
+            "imagePullPolicy": "Never",
+            "resources": {"requests": given, "limits": given},
+        }
+        spec = {"nodeName": node, "containers": [container], "terminationGracePeriodSeconds": 1}
+        labels = {"app": name}
+        template = {"metadata": {"labels": labels}, "spec": spec}
+        document = {"replicas": 1, "selector": {"matchLabels": labels}, "template": template}
+        cluster.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name}, "spec": document})
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def in_kernel(cluster: Cluster) -> Callable[[str, str], float]:
+    """What the kernel lets a pod's container have: ``in_kernel(pod, resource)``, in cores or bytes."""
+
+    @cache  # asked anew for each look, kubectl would use as much CPU as what is looked at
+    def process(name: str) -> int:
         found = cluster.get("pod", name)
         container = found["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
-        return Cgroups().limit(_pid(cluster, found["spec"]["nodeName"], container), "cpu").limit or float("inf")
+        return _pid(cluster, found["spec"]["nodeName"], container)
+
+    def read(name: str, resource: str) -> float:
+        return Cgroups().limit(process(name), resource).limit or float("inf")
 
     return read
+
+
+@pytest.fixture
+def quota(in_kernel: Callable[[str, str], float]) -> Callable[[str], float]:
+    """Cores that the kernel lets a pod's container have: ``quota(name)``."""
+    return lambda name: in_kernel(name, "cpu")
 
 
 def _pid(cluster: Cluster, node: str, container: str) -> int:

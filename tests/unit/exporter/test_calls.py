@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from exporter.history.calls import Followed, Labelled
-from exporter.history.identity import Identity
+from exporter.history.identity import Identity, identify
 from exporter.history.registry import Registry
 from exporter.sources.exposition import Family, Samples
 from exporter.sources.families import SYSCALLS
@@ -74,7 +74,7 @@ def _family(samples: Samples) -> Family:
 def test_calls_become_columns_as_they_appear_and_keep_their_place(
     probe: Callable[..., Samples], registry: Registry
 ) -> None:
-    labelled = Labelled("syscall", 45.0)
+    labelled = Labelled("syscall", 45.0, identify)
     labelled.update(_family(probe(START, {"web": {SYSCALLS: {"read": 0}}})), registry, START)
     later = START + 10
     samples = probe(later, {"db": {SYSCALLS: {"write": 5}}, "web": {SYSCALLS: {"read": 20, "open": 1}}})
@@ -85,7 +85,7 @@ def test_calls_become_columns_as_they_appear_and_keep_their_place(
 
 
 def test_containers_without_a_row_are_passed_over(probe: Callable[..., Samples], registry: Registry) -> None:
-    labelled = Labelled("syscall", 45.0)
+    labelled = Labelled("syscall", 45.0, identify)
     for at in (START, START + 10):
         samples = probe(at, {"stranger": {SYSCALLS: {"read": at}}, "web": {SYSCALLS: {"read": at}}})
         rates = labelled.update(_family(samples), registry, at)
@@ -94,7 +94,7 @@ def test_containers_without_a_row_are_passed_over(probe: Callable[..., Samples],
 
 
 def test_a_label_counts_as_used_once_its_counter_left_zero(probe: Callable[..., Samples], registry: Registry) -> None:
-    labelled = Labelled("syscall", 45.0)
+    labelled = Labelled("syscall", 45.0, identify)
     for at, writes in ((START, 0), (START + 10, 5), (START + 20, 5)):
         samples = probe(at, {"web": {SYSCALLS: {"read": 0, "write": writes}}})
         rates = labelled.update(_family(samples), registry, at)
@@ -105,7 +105,7 @@ def test_a_label_counts_as_used_once_its_counter_left_zero(probe: Callable[..., 
 def test_the_first_call_of_a_kind_counts_on_a_container_known_before(
     probe: Callable[..., Samples], registry: Registry
 ) -> None:
-    labelled = Labelled("syscall", 45.0)
+    labelled = Labelled("syscall", 45.0, identify)
     labelled.update(_family(probe(START, {"web": {SYSCALLS: {"read": 7}}})), registry, START)
     later = START + 10
     rates = labelled.update(_family(probe(later, {"web": {SYSCALLS: {"read": 7, "ptrace": 1}}})), registry, later)

@@ -24,6 +24,9 @@ def _check(path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, st
     [
         ("intervall: 15s", ["intervall: unknown key", "interval"]),
         ("sources: {cadvisor: {url: a, tokn: b}}", ["sources.cadvisor.tokn: unknown key", "token_file"]),
+        ("sources: {kubelet: {url: a, ca: b}}", ["sources.kubelet.ca: unknown key", "ca_file, refresh"]),
+        ("sources: {kubelet: {refresh: 1m}}", ["sources.kubelet.url: ", "required"]),
+        ("node: ${CPP_NOT_THERE}", ["names ${CPP_NOT_THERE}, which the environment does not have"]),
         ("sources: {prometheus: {url: a, span: 1d}}", ["sources.prometheus.span: unknown key", "window"]),
         ("assess: {thresholds: {leak: 1}}", ["assess.thresholds.leak: unknown key", "memory_leak"]),
         ("interval: soon", ["interval: ", "'soon' is not a duration", "15s"]),
@@ -110,3 +113,15 @@ def test_every_key_or_its_section_has_a_description() -> None:
         assert section["description"]
         for key, field in section["properties"].items():
             assert field.get("description") or "$ref" in str(field), key
+
+
+def test_all_nodes_can_share_one_file_that_names_variables_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NODE_NAME", "n7")
+    monkeypatch.setenv("NODE_IP", "10.0.0.7")
+    path = tmp_path / "exporter.yml"
+    path.write_text('{node: "${NODE_NAME}", sources: {kubelet: {url: "https://${NODE_IP}:10250/pods"}}}')
+    config = load_config(path)
+    assert config.sources.kubelet is not None
+    assert (config.node, config.sources.kubelet.url) == ("n7", "https://10.0.0.7:10250/pods")

@@ -20,7 +20,7 @@ def _signals(**values: float) -> np.ndarray:
 
 
 def _bounds(signals: np.ndarray, cpu: float = NAN, memory: float = NAN, kills: float = 0.0) -> list[float]:
-    given = Allocation(np.array([cpu]), np.array([memory]), np.array([NAN]))
+    given = Allocation(np.array([cpu]), np.array([memory]), np.array([NAN]), np.array([NAN]))
     found: list[float] = bounds(signals, given, NODE_CPU, np.array([kills]))[0].tolist()
     return found
 

@@ -1,6 +1,6 @@
 import pytest
 
-from exporter.history.identity import NODE, Identity, identify
+from exporter.history.identity import NODE, PODS_CGROUPS, Identity, identify
 
 CID = "4f" * 32
 
@@ -76,7 +76,7 @@ def test_in_a_pod_the_workload_is_the_owner_and_not_the_pod(pod: str, owner: str
 def test_a_pause_container_counts_only_as_its_pod(container: str) -> None:
     path = f"/kubepods.slice/kubepods-pod1.slice/cri-containerd-{CID}.scope"
     found = identify({"id": path, "namespace": "shop", "pod": "web-0", "container": container})
-    assert found == Identity(key="pod:shop/web-0", namespace="shop", pod="web-0", workload="shop/web-0/")
+    assert found == Identity(key="pod:shop/web-0", namespace="shop", pod="web-0", workload="shop/web/", tenant="shop")
 
 
 @pytest.mark.parametrize(
@@ -120,3 +120,11 @@ def test_cgroups_that_are_no_container_are_nobody(path: str) -> None:
 
 def test_the_root_cgroup_is_the_node() -> None:
     assert identify({"id": "/", "name": "", "image": ""}) is NODE
+
+
+@pytest.mark.parametrize("path", ["/kubepods", "/n1/kubepods", "/kubepods.slice", "/a.slice/a-kubepods.slice"])
+def test_on_kubernetes_the_node_is_the_group_of_all_pods_and_no_longer_the_whole_machine(path: str) -> None:
+    assert identify({"id": path}, PODS_CGROUPS) is NODE
+    assert identify({"id": path}) is None
+    assert identify({"id": "/"}, PODS_CGROUPS) is None
+    assert identify({"id": f"{path}/burstable"}, PODS_CGROUPS) is None

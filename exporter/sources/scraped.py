@@ -1,0 +1,40 @@
+"""Sources that serve metrics as text: which families are taken, how often, and what the probe says of itself."""
+
+from collections.abc import Iterator
+
+from exporter.config import SourceConfig
+from exporter.sources.exposition import NO_SAMPLES, Samples, parse_chunks
+from exporter.sources.families import CADVISOR_WANTED, PROBE_SELDOM, PROBE_UP, PROBE_WANTED
+from exporter.sources.http import HttpSource
+
+SELDOM = 4
+"""One reading in so many has the families that are read seldom."""
+
+
+class Parser:
+    """Takes the families ``wanted`` of each text, and those of ``seldom`` of each SELDOM-th only."""
+
+    def __init__(self, wanted: frozenset[str], seldom: frozenset[str] = frozenset()) -> None:
+        self._wanted, self._seldom, self._reads = wanted, seldom, 0
+
+    def __call__(self, chunks: Iterator[bytes]) -> Samples:
+        """Return the samples of one text. Raises ExpositionError."""
+        seldom: frozenset[str] = frozenset() if self._reads % SELDOM else self._seldom
+        self._reads += 1
+        return parse_chunks(chunks, self._wanted, seldom)
+
+
+def cadvisor(config: SourceConfig) -> HttpSource[Samples]:
+    """Return cAdvisor, alone or in a kubelet."""
+    return HttpSource("cadvisor", config, Parser(CADVISOR_WANTED))
+
+
+def probe(config: SourceConfig) -> HttpSource[Samples]:
+    """Return cpp-probe, which answers also while it does not count."""
+    return HttpSource("probe", config, Parser(PROBE_WANTED, PROBE_SELDOM), complaint)
+
+
+def complaint(samples: Samples) -> str:
+    """Return why the probe's counts are not fresh, by its own word; empty where they are."""
+    fresh = samples.get(PROBE_UP, NO_SAMPLES).values.all()
+    return "" if fresh else f"it answers, but says {PROBE_UP} 0: its log has the reason"
