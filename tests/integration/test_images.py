@@ -48,8 +48,8 @@ def test_the_actuator_image_carries_no_forecasting_library() -> None:
     assert inside(build_shipped("actuator"), "-c", probe, entrypoint="/opt/cpp/bin/python").stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("name", ["exporter", "actuator", "probe"])
-def test_no_image_carries_what_it_was_made_with(name: str) -> None:
+@pytest.mark.parametrize("name", ["exporter", "actuator"])
+def test_images_of_long_lived_parts_do_not_carry_what_they_were_made_with(name: str) -> None:
     probe = "import importlib.util as u; print([n for n in ('pip',) if u.find_spec(n)])"
     assert inside(build_shipped(name), "-c", probe, entrypoint="/opt/cpp/bin/python").stdout.strip() == "[]"
 
