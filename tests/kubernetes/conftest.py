@@ -6,6 +6,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+import yaml
 
 from actuator.platforms.cgroup import Cgroups
 from deploy.cluster.cluster import Cluster, save_images
@@ -15,25 +16,13 @@ from deploy.setup.shell import SetupError
 from deploy.setup.stamps import BUILD
 
 WORKLOAD = "localhost/workload:1"
-EVERYWHERE = (
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "patch"]},
-    {"apiGroups": [""], "resources": ["pods/resize"], "verbs": ["patch"]},
-    {"apiGroups": [""], "resources": ["nodes"], "verbs": ["get"]},
-    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},
-    {"apiGroups": ["apps"], "resources": ["replicasets"], "verbs": ["get"]},
-    {"apiGroups": ["autoscaling"], "resources": ["horizontalpodautoscalers"], "verbs": ["list"]},
-    {"apiGroups": ["autoscaling.k8s.io"], "resources": ["verticalpodautoscalers"], "verbs": ["list"]},
-    {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
-)
-AT_HOME = (
-    {"apiGroups": [""], "resources": ["pods"], "verbs": ["create", "delete"]},
-    {"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": ["get", "create", "update"]},
-    {
-        "apiGroups": ["cpp.dev"],
-        "resources": ["containerorders"],
-        "verbs": ["get", "list", "create", "patch", "update", "delete"],
-    },
-)
+RIGHTS = {
+    (document["kind"], document["metadata"]["name"]): tuple(document["rules"])
+    for document in yaml.safe_load_all(Path("deploy/kubernetes/base/actuator-rights.yaml").read_text())
+    if document["kind"] in ("Role", "ClusterRole")
+}
+EVERYWHERE = RIGHTS["ClusterRole", "cpp-actuator-observes"] + RIGHTS["ClusterRole", "cpp-actuator-acts"]
+AT_HOME = RIGHTS["Role", "cpp-actuator"]
 
 
 @pytest.fixture(scope="session")

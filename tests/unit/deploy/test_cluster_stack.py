@@ -19,9 +19,7 @@ ADDRESSES = {"n1": "127.0.0.1:1", "n2": "127.0.0.1:2", "actuator": "127.0.0.1:3"
 @pytest.fixture
 def cluster(tmp_path: Path) -> Cluster:
     one = Cluster(tmp_path / "cluster")
-    one.nodes |= {
-        name: Node(name, number, tmp_path / name, 10250 + number, 0) for number, name in enumerate(("n1", "n2"))
-    }
+    one.nodes |= {name: Node(name, number, tmp_path / name, 0) for number, name in enumerate(("n1", "n2"))}
     return one
 
 
