@@ -41,6 +41,7 @@ EVERYWHERE = [
     rule("apps", ["replicasets", "deployments"], "get"),
     rule("policy", ["poddisruptionbudgets"], "list"),
     rule("autoscaling", ["horizontalpodautoscalers"], "list"),
+    rule("autoscaling.k8s.io", ["verticalpodautoscalers"], "list"),
     rule("events.k8s.io", ["events"], "create"),
 ]
 AT_HOME = [
@@ -75,7 +76,7 @@ def home(cluster: Cluster) -> Iterator[Cluster]:
     yield cluster
     cluster.kubectl("delete", "namespace", HOME, "--wait=false")
     cluster.kubectl("delete", "clusterrole,clusterrolebinding", "replicas")
-    cluster.kubectl("delete", "crd", "containerorders.cpp.dev", "--wait=false")
+    cluster.kubectl("delete", "crd", "containerorders.cpp.dev")
 
 
 def standing_for(name: str) -> dict[str, Any]:
