@@ -212,6 +212,7 @@ class Player:
             yield
             if stage.until(self._run) and is_tidy(self._run):
                 return
+            assert self._replica.alive(), "it has ended by itself"
             assert time.monotonic() < end, f"it is not tidy in time: {self._run.history} {self._run.rows('steps')}"
             time.sleep(0.05)
 
