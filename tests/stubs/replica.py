@@ -25,7 +25,6 @@ from actuator.model import Observation, Order
 from actuator.observe import Sample
 from actuator.outlook import Scout
 from actuator.outside import open_outside
-from actuator.server import listen
 from actuator.webconfig import load_web_config
 
 TOKEN = "a secret of this test"
@@ -84,10 +83,12 @@ class Replica:
 
     def __init__(self, config: Path, seen: Seen, pod: str = "", busy: Mapping[str, float] | None = None) -> None:
         """``busy`` is how many cores are forecast to be in use on each node."""
-        self.port = _free_port()
-        arguments = (str(config), self.port, dict(seen), dict(busy or {}), pod)
-        self._process = _FORKS.Process(target=_run, args=arguments, daemon=True)
-        self._process.start()
+        # Bound here: between a look for a free port and its use somebody else's connection may have taken it.
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            self.port = int(listener.getsockname()[1])
+            arguments = (str(config), listener, dict(seen), dict(busy or {}), pod)
+            self._process = _FORKS.Process(target=_run, args=arguments, daemon=True)
+            self._process.start()
 
     def post(self, *alerts: Mapping[str, Any]) -> int:
         """Deliver alerts as Alertmanager would; return the status, or 0 where nobody answers."""
@@ -125,7 +126,7 @@ class Restore(Replica):
         self._process.start()
 
 
-def _run(config_file: str, port: int, seen: Seen, busy: Mapping[str, float], pod: str) -> None:
+def _run(config_file: str, listener: socket.socket, seen: Seen, busy: Mapping[str, float], pod: str) -> None:
     os.environ["POD_NAME"] = pod
     path = Path(config_file)
     with path.with_suffix(".log").open("a") as log:
@@ -136,8 +137,7 @@ def _run(config_file: str, port: int, seen: Seen, busy: Mapping[str, float], pod
         assert outside.moving is not None
         moving = replace(outside.moving, scout=Scout(says.query, 15.0))
         outside = replace(outside, observer=says, moving=moving)
-        with listen(f"127.0.0.1:{port}") as listener:
-            service.run(config, outside, listener, (None, load_web_config(None)), time.time)
+        service.run(config, outside, listener, (None, load_web_config(None)), time.time)
 
 
 def _restore(config_file: str) -> None:
@@ -146,8 +146,3 @@ def _restore(config_file: str) -> None:
     if status:
         sys.stderr.write(said.getvalue())
     sys.exit(status)
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

@@ -72,7 +72,7 @@ class Run:
         for name in ("web-1", "web-2"):
             web = pod(name, "shop", {**HALF, "cpu": "250m"}, HALF, nodeName="n1")
             web["metadata"]["ownerReferences"] = [owner]
-            self.server.add("pods", web)
+            self.server.add("pods", web)["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
         container = self.pod("web-1")["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
         whom = {"node": "n1", "namespace": "shop", "pod": "web-1", "container": "main", "container_id": container}
         self.labels = {"cluster": "lab", "resource": "cpu", "severity": "warning", **whom}
@@ -212,6 +212,7 @@ class Player:
             yield
             if stage.until(self._run) and is_tidy(self._run):
                 return
+            assert self._replica.alive(), "it has ended by itself"
             assert time.monotonic() < end, f"it is not tidy in time: {self._run.history} {self._run.rows('steps')}"
             time.sleep(0.05)
 
