@@ -39,6 +39,8 @@ class Limits(BaseModel):
     """One reclaim takes at most this share of the limit away."""
     reclaim_history: Duration = 1800.0
     """No reclaim from a container watched for less than this."""
+    reclaim_least_memory: float = Field(64.0 * 2**20, ge=0)
+    """No reclaim leaves a container less memory than this many bytes: a start or a shell needs more than the idle."""
     memory_floor: float = Field(1.15, ge=1)
     """No memory limit is set under this multiple of the usage at that moment."""
 

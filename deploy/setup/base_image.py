@@ -76,7 +76,7 @@ def ensure_program_image(tag: str, program: str) -> str:
     """Return an image with one of this machine's programs, in place of the one that a registry would have."""
     path = shutil.which(program)
     if path is None:
-        raise SetupError(f"{program} is not on the PATH; run: make setup")
+        raise SetupError(f"{program} is not on the PATH; run: make setup-tests")
     recipe = f"""FROM {ensure_debian_image()}
 COPY program /bin/program
 COPY prometheus /usr/share/prometheus

@@ -57,7 +57,7 @@ def spawn(command: Sequence[object], log: Path) -> int:
     """
     program = shutil.which(str(command[0]))
     if program is None:
-        raise SetupError(f"{command[0]} is not there; run: make setup")
+        raise SetupError(f"{command[0]} is not there; run: make setup-tests")
     log.parent.mkdir(parents=True, exist_ok=True)
     append = os.O_WRONLY | os.O_CREAT | os.O_APPEND
     streams = [

@@ -213,7 +213,7 @@ def test_a_reclaim_of_memory_lowers_limit_and_request_and_is_counted(
     cluster: Cluster, open_scene: Callable[..., Scene], pods: Callable[..., Target]
 ) -> None:
     target = pods("idle-memory", "400m")
-    with open_scene() as scene:
+    with open_scene(reclaim_least_memory=16 * 2**20) as scene:
         reclaim(scene, target, "memory", 10.0 * 2**20)
         assert scene.metric("cpp_reclaimed_memory_bytes_total") == 32 * 2**20
         assert scene.metric("cpp_saved_memory_bytes") == 32 * 2**20

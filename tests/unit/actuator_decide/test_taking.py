@@ -29,6 +29,13 @@ def test_reclaim_takes_no_more_than_a_bounded_share_at_a_time(case: Any) -> None
     assert step.after == pytest.approx(0.5)
 
 
+def test_no_reclaim_leaves_less_memory_than_a_start_or_a_shell_needs(case: Any) -> None:
+    small = unused(case, "memory").given(memory_limit=80 * MIB, memory_usage=1 * MIB)
+    (step,) = small.seen(peak=1 * MIB, forecast_top=1 * MIB, usage=1 * MIB).plan().steps
+    assert step.after == 64 * MIB
+    assert small.given(memory_limit=64 * MIB).seen(peak=1 * MIB, forecast_top=1 * MIB).refusal() == "too_small"
+
+
 def test_reclaim_never_raises_and_leaves_trifles_alone(case: Any) -> None:
     assert unused(case).seen(peak=0.86).refusal() == "too_small"
     assert unused(case).seen(peak=3.0).refusal() == "too_small"
