@@ -2,15 +2,25 @@
 
 import base64
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import structlog
 from flask import Flask, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from actuator.config import AdmissionConfig
 from actuator.ledger.database import LedgerError
+from actuator.server import TlsSource, listen, serving
 from actuator.steering import Steering
+from actuator.webconfig import TlsConfig, tls_context
 
+_SECTION = Path("admission")
+"""What complaints about its certificate name."""
+_REVIEW_BYTES = 4 * 2**20
+"""The API server takes no object of more than 3 MB."""
 _log = structlog.get_logger(__name__)
 
 
@@ -30,10 +40,10 @@ class _Review(BaseModel):
     model_config = ConfigDict(frozen=True)
 
 
-def create_admission(steering: Steering, max_body_bytes: int) -> Flask:
+def create_admission(steering: Steering) -> Flask:
     """Return the application of ``POST /mutate``. It never forbids: what it cannot answer is let through unchanged."""
     app = Flask("admission")
-    app.config["MAX_CONTENT_LENGTH"] = max_body_bytes
+    app.config["MAX_CONTENT_LENGTH"] = _REVIEW_BYTES
 
     @app.post("/mutate")
     def mutate() -> Response | tuple[Response, int]:
@@ -46,6 +56,19 @@ def create_admission(steering: Steering, max_body_bytes: int) -> Flask:
         )
 
     return app
+
+
+@contextmanager
+def admitting(section: AdmissionConfig | None, app: Flask | None) -> Iterator[None]:
+    """Answer the API server until the block ends, where the configuration says where; raise ConfigError."""
+    if section is None or app is None:
+        yield
+        return
+    files = TlsConfig(cert_file=section.cert_file.absolute(), key_file=section.key_file.absolute())
+    tls_context(_SECTION, files)
+    with serving(app, listen(section.listen_address), _REVIEW_BYTES, TlsSource(_SECTION, files)):
+        _log.info("admitting", address=section.listen_address)
+        yield
 
 
 def _answer(steering: Steering, asked: _Request) -> dict[str, Any]:

@@ -33,10 +33,13 @@ def _decision(decision: Document) -> Iterator[str]:
     times = f" ({decision['times']} times, last {_time(decision['last_at'])})" if decision["times"] > 1 else ""
     yield f"  {word}  {_time(decision['at'])}  {code}{_line(decision['reason'])}{times}"
     for step in decision["steps"]:
-        yield f"    step   {step['kind']} {step['resource']} {_change(step)}  {step['state']}{_evidence(step)}"
+        what = " ".join(filter(None, (step["kind"], step["resource"], _change(step))))
+        yield f"    step   {what}  {step['state']}{_evidence(step)}"
 
 
 def _change(step: Document) -> str:
+    if step["node"]:
+        return f"to {step['node']}"
     unit = "cores" if step["resource"] == "cpu" else "bytes"
     return f"{_amount(step['before'])} -> {_amount(step['after'])} {unit}"
 

@@ -59,8 +59,8 @@ class Election(Protocol):
     def leads(self) -> bool:
         """Tell whether it is the one now."""
 
-    def run(self, stopped: threading.Event) -> None:
-        """Stand for election until stopped, then step down."""
+    def run(self, stopped: threading.Event, changed: Callable[[], None]) -> None:
+        """Stand for election until stopped, then step down; call ``changed`` when it begins or ends to lead."""
 
 
 class Alone:
@@ -73,7 +73,7 @@ class Alone:
         """See Election."""
         return True
 
-    def run(self, stopped: threading.Event) -> None:
+    def run(self, stopped: threading.Event, changed: Callable[[], None]) -> None:
         """See Election."""
 
 
@@ -97,10 +97,12 @@ class LeaseElection:
         """See Election."""
         return self._clock() < self._renewed_at + _SURE
 
-    def run(self, stopped: threading.Event) -> None:
+    def run(self, stopped: threading.Event, changed: Callable[[], None]) -> None:
         """See Election."""
         while not stopped.is_set():
             self.stand()
+            if self._tell():
+                changed()
             stopped.wait(_EVERY)
         self.step_down()
 
@@ -114,7 +116,6 @@ class LeaseElection:
         if problem and problem != self._problem:
             _log.warning("lease not renewed", error=problem)
         self._problem = problem
-        self._tell()
 
     def step_down(self) -> None:
         """Give the lease back, so that another need not wait for its end."""
@@ -144,7 +145,11 @@ class LeaseElection:
             self._seen, self._seen_at = seen, self._clock()
         return lease.holder != "" and self._clock() < self._seen_at + lease.duration
 
-    def _tell(self) -> None:
-        if self.leads() != self._told:
-            self._told = self.leads()
-            _log.info("leads" if self._told else "does not lead", replica=self._name)
+    def _tell(self) -> bool:
+        """Return whether there was something new to tell."""
+        leads = self.leads()
+        if leads == self._told:
+            return False
+        self._told = leads
+        _log.info("leads" if leads else "does not lead", replica=self._name)
+        return True

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from actuator.model import Order, Target
@@ -16,6 +16,9 @@ _PODS = (
     "|cpp_interference_(suffered|caused)_ratio"
 )
 _CULPRIT = 'cpp_alarm_threshold_ratio{score="interference_caused"}'
+_TAKEN = f'cpp_last_sample_timestamp_seconds{{source="{TRUTH}"}}'
+_BROKEN = "max by (namespace, node) (cpp_policy_violation_active > 0)"
+_COUNTS_FOR = 5.0
 _MOST_STALE = 4.0
 """A node whose newest sample is older than so many scrape intervals has no forecast to rely on."""
 
@@ -40,6 +43,8 @@ class Outlook:
     forecasts: Mapping[tuple[str, str], float]
     capacities: Mapping[tuple[str, str], float]
     pods: Mapping[tuple[str, str], PodOutlook]
+    broken: Collection[tuple[str, str]]
+    """Where a co-tenancy policy is broken now: by whose pods (the namespace is the tenant), and on which node."""
     culprit_from: float
     """Part in the trouble of others from which a container counts as a culprit."""
 
@@ -49,20 +54,28 @@ class Scout:
 
     def __init__(self, query: Query, scrape_interval: float) -> None:
         self._query, self._scrape_interval = query, scrape_interval
+        self._nodes: tuple[float, list[Sample]] = -_COUNTS_FOR, []
 
     def look(self, order: Order, at: float) -> Outlook:
         """Return the outlook at epoch seconds ``at``. Raises PrometheusError."""
-        everywhere = f'{{__name__=~"{_NODES}",level=~"0.9|"}} or cpp_last_sample_timestamp_seconds{{source="{TRUTH}"}}'
         here = f'{{__name__=~"{_PODS}",node={json.dumps(order.target.node)},level=~"0.9|"}} or {_CULPRIT}'
-        nodes, pods = self._query(everywhere, at), self._query(here, at)
+        nodes, pods = self._everywhere(at), self._query(here, at)
         fresh = self._fresh(nodes, at)
         thresholds = [value for labels, value in pods if labels.get("__name__") == "cpp_alarm_threshold_ratio"]
         return Outlook(
             _highest(nodes, "forecast", fresh),
             _highest(nodes, "capacity", fresh),
             _pods(pods, order),
+            {(labels["namespace"], labels["node"]) for labels, _ in nodes if set(labels) == {"namespace", "node"}},
             max(thresholds, default=0.0),
         )
+
+    def _everywhere(self, at: float) -> list[Sample]:
+        """One answer serves all orders of some seconds: it grows with the cluster."""
+        if not 0 <= at - self._nodes[0] < _COUNTS_FOR:
+            everywhere = f'{{__name__=~"{_NODES}",level=~"0.9|"}} or {_TAKEN} or {_BROKEN}'
+            self._nodes = at, self._query(everywhere, at)
+        return self._nodes[1]
 
     def _fresh(self, samples: Iterable[Sample], at: float) -> set[str]:
         oldest = at - _MOST_STALE * self._scrape_interval

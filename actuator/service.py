@@ -13,7 +13,7 @@ import structlog
 from flask import Flask
 from prometheus_client import CollectorRegistry
 
-from actuator.admission import create_admission
+from actuator.admission import admitting, create_admission
 from actuator.auth import BasicUsers, TokenFile
 from actuator.carry import Carrier
 from actuator.config import Config
@@ -29,19 +29,15 @@ from actuator.platforms.protocol import Platform
 from actuator.recovery import Recovery
 from actuator.relocate import Relocations
 from actuator.seams import Executor, Observer
-from actuator.server import TlsSource, listen, serving
+from actuator.server import TlsSource, serving
 from actuator.steering import Steering
 from actuator.survey import Surveyor
 from actuator.tenure import Tenure
 from actuator.truth import Truth
-from actuator.webconfig import TlsConfig, WebConfig, tls_context
+from actuator.webconfig import WebConfig
 from actuator.webhook import Desk, create_app
 from actuator.worker import Peers, Worker
 
-_ADMISSION = Path("admission")
-"""The section that complaints about its certificate name."""
-_REVIEW_BYTES = 4 * 2**20
-"""The API server takes no object of more than 3 MB."""
 _log = structlog.get_logger(__name__)
 
 
@@ -106,10 +102,8 @@ def build(config: Config, outside: Outside, users: BasicUsers | None, clock: Cal
     desk = Desk(
         config.cluster, ledger, gate, token, users, registry, meters, worker.alive, tenure.acts, worker.wake, clock
     )
-    admission = None
-    if outside.moving is not None:
-        steering = Steering(ledger, outside.moving.hands, clock)
-        admission = create_admission(steering, _REVIEW_BYTES)
+    steering = Steering(ledger, outside.moving.hands, clock) if outside.moving else None
+    admission = create_admission(steering) if steering else None
     return Service(ledger, worker, create_app(desk, config.webhook.max_body_bytes), admission)
 
 
@@ -130,8 +124,8 @@ def run(
         thread = threading.Thread(name="worker", target=service.worker.run)
         with (
             serving(service.app, listener, config.webhook.max_body_bytes, tls),
-            admitting(config, service.admission),
-            _standing(outside.replicas.election),
+            admitting(config.admission, service.admission),
+            _standing(outside.replicas.election, service.worker.wake),
         ):
             thread.start()
             _log.info("serving", address=str(listener.getsockname()), dry_run=config.dry_run, tls=tls is not None)
@@ -143,24 +137,10 @@ def run(
 
 
 @contextmanager
-def admitting(config: Config, app: Flask | None) -> Iterator[None]:
-    """Answer the API server until the block ends, where the configuration says where."""
-    if config.admission is None or app is None:
-        yield
-        return
-    section = config.admission
-    files = TlsConfig(cert_file=section.cert_file.absolute(), key_file=section.key_file.absolute())
-    tls_context(_ADMISSION, files)
-    with serving(app, listen(section.listen_address), _REVIEW_BYTES, TlsSource(_ADMISSION, files)):
-        _log.info("admitting", address=section.listen_address)
-        yield
-
-
-@contextmanager
-def _standing(election: Election) -> Iterator[None]:
+def _standing(election: Election, changed: Callable[[], None]) -> Iterator[None]:
     """Stand for election until the block ends: the step in hand is finished by one who leads."""
     stopped = threading.Event()
-    thread = threading.Thread(name="election", target=election.run, args=(stopped,))
+    thread = threading.Thread(name="election", target=election.run, args=(stopped, changed))
     thread.start()
     try:
         yield

@@ -13,6 +13,7 @@ from actuator.placement import Move, Mover, Place, Scene
 from actuator.platforms.errors import PlatformError
 
 _DAY = 86_400.0
+_APART = "its tenant breaks a co-tenancy policy there already"
 _HEAVY = 10
 """Where no culprit is looked for, so many of a node's heaviest pods may be moved."""
 
@@ -67,8 +68,10 @@ def _scored(mover: Mover, outlook: Outlook, moves: Collection[Move], throttled: 
     seen = outlook.pods.get((mover.target.namespace, mover.target.pod), PodOutlook())
     own = [move.at for move in moves if move.controller_uid == mover.controller_uid]
     marked = [] if mover.moved_at is None else [mover.moved_at]
+    apart = {node: _APART for namespace, node in outlook.broken if namespace == mover.target.namespace}
     return replace(
         mover,
+        barriers={**apart, **mover.barriers},
         forecast=dict(seen.forecast),
         warm_bytes=seen.warm_bytes,
         suffered=seen.suffered,

@@ -58,7 +58,11 @@ class TlsFront:
 
     def _connect(self) -> socket.socket:
         backend = socket.socket(socket.AF_UNIX)
-        backend.connect(str(self._backend))
+        try:
+            backend.connect(str(self._backend))
+        except OSError:  # it ends while a last client comes
+            backend.close()
+            raise
         return backend
 
 

@@ -10,6 +10,9 @@ Guard = Callable[[Situation], Refusal | None]
 _LEDGER_ONLY = frozenset({Intent.RESERVE, Intent.RELEASE})
 _ABOUT_LIMITS = frozenset({Intent.RESERVE, Intent.ACTIVATE, Intent.RELEASE, Intent.RECLAIM})
 
+_MOVES = frozenset({Intent.QUARANTINE, Intent.MIGRATE})
+_OVER_THROTTLES = frozenset({Intent.QUARANTINE, Intent.RELIEVE})
+
 
 def first_refusal(situation: Situation) -> Refusal | None:
     """Ask the guards in order: what the owner forbids, what is impossible, what is unknown, what is too soon."""
@@ -38,7 +41,8 @@ def _opted_out(s: Situation) -> Refusal | None:
 
 def _managed(s: Situation) -> Refusal | None:
     touched = "cpu" if s.order.intent is Intent.RELIEVE else s.order.resource
-    manager = s.allocation.managed_by or s.allocation.managed.get(touched)
+    # An autoscaler has a say in limits, not in where a pod runs.
+    manager = s.allocation.managed_by or (s.order.intent not in _MOVES and s.allocation.managed.get(touched))
     if manager:
         return refuse_for_good("managed", f"the limits belong to {manager}, which would undo the change or be misled")
     return None
@@ -95,7 +99,7 @@ def _over(s: Situation) -> Refusal | None:
 def _stronger(s: Situation) -> Refusal | None:
     if s.memory.stronger_open is not None:
         return refuse("stronger_intent", f"an order to {s.memory.stronger_open} holds the container")
-    if s.memory.throttle is not None and s.order.intent is not Intent.RELIEVE:
+    if s.memory.throttle is not None and s.order.intent not in _OVER_THROTTLES:
         left = s.memory.throttle.expires_at - s.now
         return refuse("throttle_active", f"a throttle holds the container for another {left:.0f} s")
     return None

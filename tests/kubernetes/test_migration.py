@@ -31,36 +31,32 @@ def own_client(cluster: Cluster) -> Iterator[ApiClient]:
         yield client
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def webhook(cluster: Cluster, own_client: ApiClient) -> Iterator[dict[str, Any]]:
     """Tell the API server whom to ask, and return where the actuator has to listen and with which certificate."""
     cluster.authority.issue("steer", "/CN=steer", "IP:127.0.0.1")
     address = f"127.0.0.1:{free_ports(1)[0]}"
-    bundle = base64.b64encode(cluster.authority.certificate.read_bytes()).decode()
-    cluster.apply(
-        {
-            "apiVersion": "admissionregistration.k8s.io/v1",
-            "kind": "MutatingWebhookConfiguration",
-            "metadata": {"name": "cpp-steer"},
-            "webhooks": [
-                {
-                    "name": "steer.cpp.dev",
-                    "admissionReviewVersions": ["v1"],
-                    "failurePolicy": "Ignore",
-                    "timeoutSeconds": 2,
-                    "sideEffects": "NoneOnDryRun",
-                    "namespaceSelector": {"matchLabels": {"cpp/steer": "enabled"}},
-                    "rules": [
-                        {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
-                    ],
-                    "clientConfig": {"url": f"https://{address}/mutate", "caBundle": bundle},
-                }
-            ],
-        }
-    )
+    register(cluster, address)
     paths = {"cert_file": cluster.authority.path("steer.crt"), "key_file": cluster.authority.path("steer.key")}
     yield {"listen_address": address, **paths}
     cluster.kubectl("delete", "mutatingwebhookconfiguration", "cpp-steer")
+
+
+def register(cluster: Cluster, address: str) -> None:
+    bundle = base64.b64encode(cluster.authority.certificate.read_bytes()).decode()
+    rule = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
+    webhook = {
+        "name": "steer.cpp.dev",
+        "admissionReviewVersions": ["v1"],
+        "failurePolicy": "Ignore",
+        "timeoutSeconds": 2,
+        "sideEffects": "NoneOnDryRun",
+        "namespaceSelector": {"matchLabels": {"cpp/steer": "enabled"}},
+        "rules": [rule],
+        "clientConfig": {"url": f"https://{address}/mutate", "caBundle": bundle},
+    }
+    head = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration"}
+    cluster.apply({**head, "metadata": {"name": "cpp-steer"}, "webhooks": [webhook]})
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -241,9 +237,9 @@ def test_a_risky_pod_goes_to_an_isolated_node_and_without_one_only_the_alert_is_
 def test_without_the_webhook_pods_are_made_all_the_same_and_landing_elsewhere_is_recorded(
     cluster: Cluster, open_scene: Callable[..., MoveScene], workloads: Callable[..., Target]
 ) -> None:
+    register(cluster, f"127.0.0.1:{free_ports(1)[0]}")
     victim = workloads("lost")
     with open_scene() as scene:
-        scene.deaf()
         scene.forecasts.say(Forecasts({"n1": 1.2, "n2": 0.3, FAVOURITE: 12.0}, suffered={victim: 0.6}))
         scene.alert(victim, "migrate")
         scene.wait(lambda: scene.states().get("clear") == "done", "the move is over", 60.0)

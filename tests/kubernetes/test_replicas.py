@@ -91,7 +91,6 @@ class Pair:
     def __init__(self, cluster: Cluster, kubeconfig: Path, directory: Path) -> None:
         self.cluster, self._kubeconfig, self._directory = cluster, kubeconfig, directory
         self.replicas = {name: self._start(name) for name in ("one", "two")}
-        cluster.wait_for(self.leader, 30.0, "one of them leads")
 
     def leader(self) -> str:
         """Return the one that says that it works; empty where none does."""
@@ -130,7 +129,7 @@ class Pair:
         platform |= {"placeholder_image": PAUSE}
         # Each has its file for as long as its pod would live; a killed one comes back as another pod.
         home = self._directory / f"{name}-{time.monotonic_ns()}"
-        limits = {"start_up_grace": "0s", "actions_per_hour": 100}
+        limits = {"start_up_grace": "1s", "actions_per_hour": 100}
         config = configure(home, self._kubeconfig, platform=platform, limits=limits)
         return Replica(config, SEEN, pod=name)
 
@@ -154,11 +153,14 @@ def pair(home: Cluster, tmp_path: Path) -> Iterator[Pair]:
     }
     (tmp_path / "kubeconfig").write_text(yaml.safe_dump(document))
     one = Pair(home, tmp_path / "kubeconfig", tmp_path)
-    yield one
-    for log in sorted(tmp_path.glob("*/actuator.log")):
-        print(log.parent.name, log.read_text(), sep="\n")
-    one.kill_all()
-    home.kubectl("delete", "containerorders,leases", "--all", f"--namespace={HOME}")
+    try:
+        home.wait_for(one.leader, 30.0, "one of them leads")
+        yield one
+    finally:
+        for log in sorted(tmp_path.glob("*/actuator.log")):
+            print(log.parent.name, log.read_text(), sep="\n")
+        one.kill_all()
+        home.kubectl("delete", "containerorders,leases", "--all", f"--namespace={HOME}")
 
 
 @pytest.fixture

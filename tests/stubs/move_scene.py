@@ -11,6 +11,7 @@ from typing import Any
 from kubernetes.client import ApiClient
 from worker_scene import HOME, Scene, Truth
 
+from actuator.admission import admitting
 from actuator.config import Config
 from actuator.model import Observation, Target
 from actuator.moving import Moving
@@ -23,7 +24,7 @@ from actuator.platforms.kubernetes.placeholders import Placeholders
 from actuator.platforms.kubernetes.platform import KubernetesPlatform
 from actuator.platforms.settings import KubernetesConfig
 from actuator.relocate import MovingExecutor
-from actuator.service import Outside, admitting, build
+from actuator.service import Outside, build
 from deploy.cluster.cluster import Cluster
 from deploy.cluster.node import PAUSE
 from deploy.setup.shell import SetupError
@@ -117,17 +118,13 @@ class MoveScene(Scene):
         self._config, self._listening = config, ExitStack()
 
     def __enter__(self) -> "MoveScene":
-        self._listening.enter_context(admitting(self._config, self.service.admission))
+        self._listening.enter_context(admitting(self._config.admission, self.service.admission))
         self.service.worker.run_once()  # only who has taken over takes alerts
         super().__enter__()
         return self
 
     def __exit__(self, *problem: object) -> None:
         super().__exit__(*problem)
-        self.deaf()
-
-    def deaf(self) -> None:
-        """Listen no more for the API server."""
         self._listening.close()
 
     def states(self) -> dict[str, str]:

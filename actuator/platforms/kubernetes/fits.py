@@ -1,7 +1,6 @@
 """Whether a node takes a pod, by what both say; whether it has room is another matter."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from actuator.platforms.kubernetes.documents import Node, Pod
 from actuator.platforms.kubernetes.scheduling import NodeChoice, PodTerm, Taint
@@ -9,25 +8,36 @@ from actuator.platforms.kubernetes.scheduling import NodeChoice, PodTerm, Taint
 _KEEPS_AWAY = ("NoSchedule", "NoExecute")
 
 
-@dataclass(frozen=True)
 class Neighbours:
     """Running pods, each with the node it is on."""
 
-    pods: Sequence[tuple[Pod, Node]]
+    def __init__(self, pods: Sequence[tuple[Pod, Node]]) -> None:
+        self._pods = pods
+        self._picky = [(pod, at) for pod, at in pods if pod.spec.affinity.pod_anti_affinity.required]
 
-    def in_domain(self, node: Node, key: str) -> Iterable[Pod]:
-        """Yield the pods whose nodes have the same value of the label ``key`` as ``node``; none where it has none."""
+    def in_domain(self, node: Node, key: str, but: Pod) -> Iterator[Pod]:
+        """Yield the other pods whose nodes have the same value of the label ``key``; none where ``node`` has none."""
         value = node.metadata.labels.get(key)
-        return (pod for pod, at in self.pods if value is not None and at.metadata.labels.get(key) == value)
+        if value is not None:
+            yield from (pod for pod, at in _others(self._pods, but) if at.metadata.labels.get(key) == value)
+
+    def picky(self, but: Pod) -> Iterator[tuple[Pod, Node]]:
+        """Yield the other pods that do not want certain pods near."""
+        return _others(self._picky, but)
+
+
+def _others(pods: Sequence[tuple[Pod, Node]], but: Pod) -> Iterator[tuple[Pod, Node]]:
+    return (each for each in pods if each[0] is not but)
 
 
 def barrier(pod: Pod, node: Node, others: Neighbours, volumes: Sequence[NodeChoice]) -> str:
     """Return why the pod cannot run on the node; empty where it can.
 
-    ``others`` are all pods but this one, ``volumes`` the nodes from which its volumes can be reached.
+    ``others`` are all pods, ``volumes`` the nodes from which its volumes can be reached.
     """
     return (
         _closed(node)
+        or _lacking(pod, node)
         or _not_chosen(pod, node)
         or _tainted(pod, node)
         or _out_of_reach(node, volumes)
@@ -40,6 +50,12 @@ def _closed(node: Node) -> str:
         return "it is cordoned"
     ready = any(each.type == "Ready" and each.status == "True" for each in node.status.conditions)
     return "" if ready else "it is not Ready"
+
+
+def _lacking(pod: Pod, node: Node) -> str:
+    asked = {resource for container in pod.spec.containers for resource in container.resources.requests}
+    missing = sorted(asked - set(node.status.allocatable))
+    return f"it has no {missing[0]}" if missing else ""
 
 
 def _not_chosen(pod: Pod, node: Node) -> str:
@@ -82,13 +98,13 @@ def _company(pod: Pod, node: Node, others: Neighbours) -> str:
 
 
 def _met(term: PodTerm, pod: Pod, node: Node, others: Neighbours) -> Pod | None:
-    here = others.in_domain(node, term.topology_key)
+    here = others.in_domain(node, term.topology_key, pod)
     return next((other for other in here if _means(term, other, pod)), None)
 
 
 def _unwelcome(pod: Pod, node: Node, others: Neighbours) -> str:
     """Anti-affinity holds both ways: who is there may not want this pod near."""
-    for other, at in others.pods:
+    for other, at in others.picky(pod):
         for term in other.spec.affinity.pod_anti_affinity.required:
             value = at.metadata.labels.get(term.topology_key)
             near = value is not None and value == node.metadata.labels.get(term.topology_key)

@@ -1,6 +1,6 @@
 """A pod as one that may be moved: what its owner, its siblings and its budgets say."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from statistics import median
 
@@ -16,12 +16,11 @@ STEER = "cpp/steer"
 
 
 def mover_of(
-    target: Target, pod: Pod, others: Iterable[Pod], budgets: Iterable[Budget], namespace: Metadata, home: str
+    target: Target, pod: Pod, siblings: Sequence[Pod], budgets: Iterable[Budget], namespace: Metadata, home: str
 ) -> Mover:
-    """Return the pod of ``target``; ``others`` are all other pods, ``home`` the namespace of this system."""
+    """Return the pod of ``target``; ``siblings`` are its controller's pods, ``home`` is this system's namespace."""
     controller = pod.metadata.controller
     uid = controller.uid if controller else ""
-    siblings = [pod, *(each for each in others if uid and _controller_uid(each) == uid)]
     return Mover(
         target=target,
         uid=pod.metadata.uid,
@@ -41,11 +40,6 @@ def mover_of(
         own_part=bool(belongs_to(pod)) or any(own_part(pod, each, home) for each in pod.spec.containers),
         steered=namespace.labels.get(STEER) == "enabled",
     )
-
-
-def _controller_uid(pod: Pod) -> str:
-    controller = pod.metadata.controller
-    return controller.uid if controller else ""
 
 
 def _start_up(siblings: Iterable[Pod]) -> float | None:

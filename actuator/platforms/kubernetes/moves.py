@@ -8,6 +8,9 @@ from actuator.platforms.kubernetes.documents import Pod
 from actuator.platforms.kubernetes.placeholder import MOVE, for_move, move_name, moved_uid
 from actuator.platforms.kubernetes.placeholders import Placeholders
 
+_NEXT_TO_NOTHING = {"cpu": 0.001}
+"""Held for a pod that requests nothing, so that it can be seen whether anything is held."""
+
 
 class Moves:
     """Moves pods of one cluster."""
@@ -20,7 +23,7 @@ class Moves:
         pod = self._meant(target, uid)
         requests = {resource: pod.request(resource) for resource in ("cpu", "memory")}
         held = {resource: amount for resource, amount in requests.items() if amount}
-        self._placeholders.put(for_move(target, uid, node, held))
+        self._placeholders.put(for_move(target, uid, node, held or _NEXT_TO_NOTHING))
 
     def evict(self, target: Target, uid: str) -> None:
         """Evict the pod, while room is held for it and its budget allows it. Raises PlatformError."""

@@ -24,7 +24,7 @@ class Standing:
     def win(self) -> None:
         self.won, self.term = True, self.term + 1
 
-    def run(self, stopped: object) -> None:
+    def run(self, stopped: object, changed: object) -> None:
         raise AssertionError("nothing runs here")
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from actuator.decide import Limits, decide
 from actuator.decide.costs import reactive, weigh
-from actuator.model import Allocation, Intent, Memory, Observation, Order, OrderState, Plan, Refusal, Target
+from actuator.model import Allocation, Intent, Memory, Observation, Order, OrderState, Plan, Refusal, Target, Throttle
 from actuator.placement import ISOLATED, Move, Mover, Place, Room, Scene
 
 NOW = 1_000_000.0
@@ -50,6 +50,8 @@ class Case:
         self.moves: tuple[Move, ...] = ()
         self.underway: frozenset[str] = frozenset()
         self.problem = ""
+        self.allocation = Allocation(1.0, GIB, 0.0, 4.0, 16 * GIB, started_at=NOW - 3600)
+        self.memory = Memory()
 
     def alone(self, **changes: Any) -> "Case":
         """Only the order's own pod may be moved."""
@@ -70,9 +72,8 @@ class Case:
 
     def answer(self) -> Plan | Refusal:
         seen = Observation(at=NOW, firing=True, sample_age=5.0, usage=0.5)
-        given = Allocation(1.0, GIB, 0.0, 4.0, 16 * GIB, started_at=NOW - 3600)
         scene = Scene(tuple(self.places), tuple(self.movers), self.moves, self.underway, self.problem)
-        return decide(self.order, seen, given, Memory(), LIMITS, scene)
+        return decide(self.order, seen, self.allocation, self.memory, LIMITS, scene)
 
     def plan(self) -> Plan:
         answer = self.answer()
@@ -203,6 +204,24 @@ def test_a_culprit_that_can_be_throttled_is_throttled_first() -> None:
     since = {"throttled_since": NOW - LIMITS.throttle_patience + 1}
     assert Case().culprit(throttleable=True, **since).refusal().reason == "effect_pending"
     assert Case().culprit(throttleable=True, throttled_since=NOW - LIMITS.throttle_patience).plan()
+
+
+@pytest.mark.parametrize(("intent", "alert"), [(Intent.MIGRATE, "CppMigrate"), (Intent.QUARANTINE, "CppQuarantine")])
+def test_an_autoscaler_of_limits_does_not_keep_a_pod_where_it_is(intent: Intent, alert: str) -> None:
+    case = Case(intent, alert).alone(risk=0.9).at(place("n1", 3.0), place("n2", 2.0), place("n3", 0.4, ISOLATED))
+    case.allocation = replace(case.allocation, managed={"cpu": "HorizontalPodAutoscaler web"})
+    assert case.plan()
+    case.allocation = replace(case.allocation, managed_by="kube-system")
+    assert case.refusal().reason == "managed"
+
+
+def test_a_throttle_of_its_own_does_not_keep_a_risky_pod_from_its_quarantine() -> None:
+    isolated = [place("n1", 3.0), place("n2", 2.0), place("n3", 0.4, ISOLATED)]
+    throttle = Throttle(target("victim"), "cpu", 1.0, 0.5, NOW + 300)
+    quarantine, migrate = Case(Intent.QUARANTINE, "CppQuarantine").alone(risk=0.9), Case().alone()
+    quarantine.memory = migrate.memory = Memory(throttle=throttle)
+    assert quarantine.at(*isolated).plan()
+    assert migrate.at(*isolated).refusal().reason == "throttle_active"
 
 
 def test_relief_is_not_waited_for_where_a_cpu_limit_would_not_help() -> None:

@@ -12,7 +12,7 @@ from apiserver.server import StubApiServer
 from flask.testing import FlaskClient
 from kubernetes.client import ApiClient
 
-from actuator.admission import create_admission
+from actuator.admission import admitting, create_admission
 from actuator.config import Config, ConfigError
 from actuator.ledger.sqlite import SqliteLedger
 from actuator.model import Plan, Step, StepOutcome, StepState, Target
@@ -22,7 +22,6 @@ from actuator.platforms.kubernetes.placeholder import for_move
 from actuator.platforms.kubernetes.placeholders import Placeholders
 from actuator.platforms.settings import KubernetesConfig
 from actuator.records import Origin
-from actuator.service import admitting
 from actuator.steering import Steering
 from deploy.cluster.pki import Authority
 from deploy.demo.ports import free_ports
@@ -42,7 +41,7 @@ class Scene:
         self.ledger = SqliteLedger(directory / "ledger.sqlite")
         placeholders.put(for_move(TARGET, "uid-1", "n3", {"cpu": 0.5}))
         self.steering = Steering(self.ledger, Moves(api, placeholders), lambda: self.now)
-        self.client: FlaskClient = create_admission(self.steering, 2**20).test_client()
+        self.client: FlaskClient = create_admission(self.steering).test_client()
         self._begin()
 
     def _begin(self) -> None:
@@ -200,7 +199,7 @@ def test_it_is_answered_in_tls_with_the_certificate_as_it_is_on_disk(
         authority.found()
         authority.issue("steer", "/CN=steer", "IP:127.0.0.1")
     _install(first, tmp_path)
-    with admitting(config, scene.client.application):
+    with admitting(config.admission, scene.client.application):
         _post(free_port, first)
         time.sleep(0.01)
         _install(second, tmp_path)
@@ -219,5 +218,5 @@ def _post(port: int, authority: Authority) -> None:
 
 def test_a_missing_certificate_is_named_at_the_start(scene: Scene, tmp_path: Path, free_port: int) -> None:
     config = Config.model_validate(_section(tmp_path, free_port))
-    with pytest.raises(ConfigError, match=r"steer\.crt"), admitting(config, scene.client.application):
+    with pytest.raises(ConfigError, match=r"steer\.crt"), admitting(config.admission, scene.client.application):
         pass

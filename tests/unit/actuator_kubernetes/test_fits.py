@@ -19,7 +19,7 @@ def node(name: str = "n1", *, ready: str = "True", spec: dict[str, Any] | None =
 
 def pod(name: str = "web", labels: dict[str, str] | None = None, **spec: Any) -> Pod:
     metadata = {"name": name, "namespace": "shop", "labels": labels or {}}
-    return Pod.model_validate({"metadata": metadata, "spec": {"containers": [{"name": "main"}], **spec}})
+    return Pod.model_validate({"metadata": metadata, "spec": {"containers": [{"name": "main"}]} | spec})
 
 
 def wants(key: str, operator: str, *values: str) -> dict[str, Any]:
@@ -46,6 +46,11 @@ def test_a_pod_that_asks_for_nothing_runs_anywhere() -> None:
 def test_a_cordoned_node_and_one_that_is_not_ready_take_nobody() -> None:
     assert why(pod(), node(spec={"unschedulable": True})) == "it is cordoned"
     assert why(pod(), node(ready="Unknown")) == "it is not Ready"
+
+
+def test_a_node_must_have_every_kind_of_resource_that_is_requested() -> None:
+    card = {"name": "main", "resources": {"requests": {"cpu": "1", "example.com/card": "1"}}}
+    assert why(pod(containers=[card]), node()) == "it has no example.com/card"
 
 
 def test_a_node_selector_is_met_by_labels() -> None:

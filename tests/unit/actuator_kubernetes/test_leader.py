@@ -180,10 +180,11 @@ def test_a_leader_asks_once_in_two_seconds(world: World, leader: Replica, api_se
 
 def test_an_election_runs_until_stopped_and_gives_the_lease_back(client: ApiClient, api_server: StubApiServer) -> None:
     election, stopped = LeaseElection(ClusterLease(client, "cpp-system"), "one"), threading.Event()
-    thread = threading.Thread(target=election.run, args=(stopped,))
+    changed = threading.Event()
+    thread = threading.Thread(target=election.run, args=(stopped, changed.set))
     thread.start()
-    while not election.leads():
-        stopped.wait(0.01)
+    assert changed.wait(5)
+    assert election.leads()
     stopped.set()
     thread.join(5)
     assert not election.leads()

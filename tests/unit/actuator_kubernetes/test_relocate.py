@@ -211,6 +211,13 @@ def test_a_pod_moves_to_the_node_with_most_room_and_leaves_nothing_behind(world:
     assert world.evictions() == 1
 
 
+def test_a_pod_that_requests_nothing_moves_too(world: World) -> None:
+    world.pods()["web-1"]["spec"]["containers"][0]["resources"] = {}
+    world.migrate()
+    world.work(3)
+    assert world.states() == DONE
+
+
 def test_while_the_eviction_is_asked_for_room_is_held_on_the_target(world: World) -> None:
     held: list[Object] = []
 
@@ -364,6 +371,22 @@ def test_an_eviction_without_an_answer_is_looked_up_and_not_repeated(world: Worl
     assert ("web-1" in world.pods()) is not done
     assert world.placeholders() == []
     assert len(world.pods()) == 2
+
+
+def test_an_api_server_that_goes_away_in_the_middle_of_an_eviction_is_waited_for(world: World) -> None:
+    def away(name: str, side: Side) -> None:
+        if (name, side) == ("evict", Side.BEFORE):
+            world.server.drop(asks("create", "pods/eviction"), Side.AFTER)
+            world.server.drop(asks("get", "pods", "web-1"), Side.BEFORE, times=2)
+
+    world.hands._die = away  # type: ignore[method-assign]
+    world.migrate()
+    world.service.worker.run_once()
+    world.service.worker.settle()
+    assert world.states()["evict"] == "started"
+    world.work(3)
+    assert world.states() == DONE
+    assert world.evictions() == 1
 
 
 def test_what_is_held_for_a_move_that_nobody_knows_is_dropped(world: World) -> None:

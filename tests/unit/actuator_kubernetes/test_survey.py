@@ -147,6 +147,13 @@ def test_ahead_of_a_forecast_the_heaviest_of_the_node_are_looked_at(world: World
     assert [mover.target for mover in quarantine.movers] == [VICTIM]
 
 
+def test_a_tenant_goes_to_no_node_on_which_it_breaks_a_policy_already(world: World) -> None:
+    world.nodes += [({"namespace": "shop", "node": "n2"}, 1.0), ({"namespace": "bank", "node": "n3"}, 1.0)]
+    (mover,) = world.scene().movers
+    assert set(mover.barriers) == {"n2"}
+    assert "co-tenancy policy" in mover.barriers["n2"]
+
+
 def test_moves_underway_and_moves_made_are_known(world: World) -> None:
     world.move("earlier", "clear", NOW - 4000)
     world.move("now", "evict", NOW - 10)
