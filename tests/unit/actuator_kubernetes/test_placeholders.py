@@ -225,7 +225,7 @@ def test_a_raise_that_gets_no_room_either_way_is_taken_back_and_its_room_held_ag
     platform: KubernetesPlatform, cluster: StubApiServer, target: Target
 ) -> None:
     platform.hold(target, "cpu", 0.2)
-    fill(cluster, "1300m")
+    fill(cluster, "1250m")
     with pytest.raises(ConflictError, match="Deferred"):
         platform.set_limit(target, "cpu", 1.0)
     assert spec(cluster)["limits"]["cpu"] == "500m"
@@ -236,7 +236,7 @@ def test_room_lost_to_another_pod_meanwhile_is_not_held_again(
     platform: KubernetesPlatform, cluster: StubApiServer, target: Target
 ) -> None:
     platform.hold(target, "cpu", 0.2)
-    fill(cluster, "1300m")
+    fill(cluster, "1250m")
 
     def grab(event: str, plural: str, changed: Any) -> None:
         if event == "deleted" and changed["metadata"]["namespace"] == "cpp-system":
