@@ -4,11 +4,12 @@ import structlog
 
 from actuator.carry import Carrier
 from actuator.ledger.protocol import Ledger
-from actuator.model import Plan, Reservation, Step, Target
+from actuator.model import Intent, Notice, Plan, Reservation, Step, Target
 from actuator.platforms.errors import PlatformError
 from actuator.platforms.protocol import Platform
 from actuator.records import Origin
 
+_TAKEN = "others have taken the room that was held"
 _log = structlog.get_logger(__name__)
 
 Whom = tuple[Target, str]
@@ -55,7 +56,8 @@ class Reservations:
             self._platform.let_go(*whom)
             _log.info("hold without a reservation dropped", container=whom[0].container, resource=whom[1])
         elif not held and not self._interrupted(whom[0]):
-            self._end(whom, Origin.PREEMPTED, "others have taken the room that was held", at)
+            self._end(whom, Origin.PREEMPTED, _TAKEN, at)
+            self._platform.tell(whom[0], Notice(at, Intent.RESERVE, "Preempted", f"{whom[1]}: {_TAKEN}", warning=True))
 
     def _interrupted(self, target: Target) -> bool:
         """An activation that a crash interrupted may have freed the room for its own container: recovery ends that."""

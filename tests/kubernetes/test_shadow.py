@@ -149,6 +149,7 @@ def test_a_normal_pod_takes_the_room_and_that_is_recorded(
         assert scene.shadows() == []
         assert scene.metric('cpp_reservations_ended_total{end="preempted"}') == 1.0
         assert scene.service.ledger.actions(1)[0]["decisions"][-1]["origin"] == "preempted"
+        assert "Preempted" in cluster.kubectl("get", "events", "--field-selector=involvedObject.name=shy")
         assert resources(cluster, "shy")["limits"]["cpu"] == "200m"
 
 

@@ -69,6 +69,7 @@ def test_a_reservation_whose_room_others_took_ends_with_a_record(reserved: Any) 
     decision = reserved.action()["decisions"][-1]
     assert decision["origin"] == "preempted"
     assert ended(reserved) == {"preempted": 1.0}
+    assert [notice.reason for notice in reserved.kernel.notices][-1] == "Preempted"
 
 
 def test_a_reservation_whose_room_is_held_stays(reserved: Any) -> None:
