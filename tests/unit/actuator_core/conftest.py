@@ -52,7 +52,7 @@ class Kernel:
     owners: list[OwnerLimits] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     memory_usage: float = 0.1 * GIB
-    holds: dict[tuple[Target, str], float] = field(default_factory=dict)
+    shadows: dict[tuple[Target, str], float] = field(default_factory=dict)
     full: bool = False
 
     def add(self, container: str, cpu: float | None, memory: float | None) -> None:
@@ -75,15 +75,15 @@ class Kernel:
         self._require_reachable()
         if self.full:
             raise ConflictError("node n1 has no room", DEFERRED)
-        self.holds[target, resource] = amount
+        self.shadows[target, resource] = amount
 
     def let_go(self, target: Target, resource: str) -> None:
         self._require_reachable()
-        self.holds.pop((target, resource), None)
+        self.shadows.pop((target, resource), None)
 
     def holding(self) -> dict[tuple[Target, str], bool]:
         self._require_reachable()
-        return dict.fromkeys(self.holds, True)
+        return dict.fromkeys(self.shadows, True)
 
     def withdraw(self, target: Target, resource: str) -> None:
         self._require_reachable()
