@@ -37,7 +37,7 @@ def own_client(cluster: Cluster) -> Iterator[ApiClient]:
 @pytest.fixture
 def platform(own_client: ApiClient) -> KubernetesPlatform:
     settings = KubernetesConfig(placeholder_image=PAUSE, placeholder_patience=3.0, resize_patience=PATIENCE)
-    return KubernetesPlatform(Api(own_client, 5.0), settings, lambda _: None)
+    return KubernetesPlatform(Api(own_client, 5.0), settings, lambda _: 8.0 * 2**20)
 
 
 @pytest.fixture
@@ -196,19 +196,43 @@ def test_a_raise_that_finds_no_room_is_taken_back_and_its_room_held_again(
     assert platform.holding() == {(target, "cpu"): True}
 
 
-def test_a_reclaim_lowers_limit_and_request_and_is_counted(
+def test_a_reclaim_of_cpu_lowers_limit_and_request_and_is_counted(
     cluster: Cluster, open_scene: Callable[..., Scene], pods: Callable[..., Target], quota: Callable[[str], float]
 ) -> None:
-    target = pods("idle", "400m", request="200m")
+    target = pods("idle-cpu", "400m", request="200m")
     with open_scene() as scene:
-        scene.truth.say(usage=0.05, peak=0.05, forecast=0.05, forecast_top=0.05)
-        scene.alert(target, "reclaim")
-        scene.wait(lambda: quota("idle") == 0.2, "the kernel has it")
-        scene.wait(lambda: scene.metric("cpp_reclaimed_cpu_cores_total") == 0.2, "it is counted")
+        reclaim(scene, target, "cpu", 0.05)
+        assert scene.metric("cpp_reclaimed_cpu_cores_total") == pytest.approx(0.2)
         assert scene.metric("cpp_saved_cpu_cores") == pytest.approx(0.2)
-    found = resources(cluster, "idle")
-    assert (found["limits"]["cpu"], found["requests"]["cpu"]) == ("200m", "100m")
-    assert cluster.get("pod", "idle")["status"]["qosClass"] == "Burstable"
+    assert given(cluster, "idle-cpu", "cpu") == ("200m", "100m", "200m")
+    assert quota("idle-cpu") == 0.2
+
+
+def test_a_reclaim_of_memory_lowers_limit_and_request_and_is_counted(
+    cluster: Cluster, open_scene: Callable[..., Scene], pods: Callable[..., Target]
+) -> None:
+    target = pods("idle-memory", "400m")
+    with open_scene() as scene:
+        reclaim(scene, target, "memory", 10.0 * 2**20)
+        assert scene.metric("cpp_reclaimed_memory_bytes_total") == 32 * 2**20
+        assert scene.metric("cpp_saved_memory_bytes") == 32 * 2**20
+    assert given(cluster, "idle-memory", "memory") == ("32Mi", "16Mi", "32Mi")
+
+
+def reclaim(scene: Scene, target: Target, resource: str, need: float) -> None:
+    scene.truth.say(usage=need, peak=need, forecast=need, forecast_top=need)
+    scene.alert(target, "reclaim", resource)
+    scene.wait(lambda: scene.steps() and scene.steps()[0]["finished_at"], "it is ended")
+    assert scene.steps()[0]["state"] == "done", scene.steps()[0]["error"]
+
+
+def given(cluster: Cluster, name: str, resource: str) -> tuple[str, str, str]:
+    """Return limit and request as asked for, and the limit in force, of a pod that kept its class and its process."""
+    pod = cluster.get("pod", name)
+    asked, (status,) = pod["spec"]["containers"][0]["resources"], pod["status"]["containerStatuses"]
+    assert pod["status"]["qosClass"] == "Burstable"
+    assert status["restartCount"] == 0
+    return asked["limits"][resource], asked["requests"][resource], status["resources"]["limits"][resource]
 
 
 def test_a_crash_between_the_raise_and_letting_go_leaves_nothing_behind(

@@ -156,5 +156,5 @@ def settings(directory: Path, **limits: Any) -> Config:
         "dry_run": False,
         "webhook": {"token_file": directory / "token"},
         "ledger": {"path": directory / "ledger.sqlite"},
-        "limits": {"start_up_grace": "0s", "cooldown": "1s", "actions_per_hour": 1000, **limits},
+        "limits": {"start_up_grace": "1ms", "cooldown": "1s", "actions_per_hour": 1000, **limits},
     })  # fmt: skip
