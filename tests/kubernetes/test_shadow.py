@@ -11,6 +11,7 @@ from worker_scene import Scene, Truth, as_actuator, settings, settle_in
 
 from actuator.execute import Executor
 from actuator.model import Observation, Step, StepState, Target
+from actuator.platforms.errors import UnavailableError
 from actuator.platforms.kubernetes.api import Api
 from actuator.platforms.kubernetes.platform import KubernetesPlatform
 from actuator.platforms.settings import KubernetesConfig
@@ -63,7 +64,8 @@ def pods(cluster: Cluster) -> Iterator[Callable[..., Target | None]]:
         return target_of(cluster, name) if wait else None
 
     yield run
-    cluster.kubectl("delete", "pods", *names, "--grace-period=0", "--force", "--ignore-not-found")
+    if names:
+        cluster.kubectl("delete", "pods", *names, "--grace-period=0", "--force", "--ignore-not-found")
     cluster.kubectl("delete", "pods", "--all", "--namespace=cpp-system", "--grace-period=0", "--force")
 
 
@@ -160,7 +162,6 @@ def test_an_activation_is_in_the_kernel_within_five_seconds_of_the_alert(
     pods: Callable[..., Target],
     quota: Callable[[str], float],
     full: bool,
-    record_property: Callable[[str, object], None],
 ) -> None:
     name = f"eager-{full}".lower()
     target = pods(name, "200m")
@@ -174,7 +175,7 @@ def test_an_activation_is_in_the_kernel_within_five_seconds_of_the_alert(
         scene.alert(target, "activate")
         scene.wait(lambda: quota(name) == 0.385, "the kernel has it")
         took = time.monotonic() - asked
-        record_property("seconds from the alert to the kernel", took)
+        print(f"from the alert to the kernel: {took:.2f} s, node full: {full}")
         scene.wait(lambda: not scene.shadows() and not scene.reserved(), "nothing is held any more")
         assert took < 5.0
         assert scene.metric('cpp_reservations_ended_total{end="activated"}') == 1.0
@@ -216,7 +217,7 @@ def test_a_reclaim_of_memory_lowers_limit_and_request_and_is_counted(
         reclaim(scene, target, "memory", 10.0 * 2**20)
         assert scene.metric("cpp_reclaimed_memory_bytes_total") == 32 * 2**20
         assert scene.metric("cpp_saved_memory_bytes") == 32 * 2**20
-    assert given(cluster, "idle-memory", "memory") == ("32Mi", "16Mi", "32Mi")
+    assert given(cluster, "idle-memory", "memory") == ("33554432", "16777216", "32Mi")
 
 
 def reclaim(scene: Scene, target: Target, resource: str, need: float) -> None:
@@ -244,15 +245,13 @@ def test_a_crash_between_the_raise_and_letting_go_leaves_nothing_behind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     target = pods("cut", "200m")
-    with open_scene() as scene:
+    with open_scene() as scene, monkeypatch.context() as patched:
         scene.alert(target, "reserve")
         scene.wait(scene.reserved, "it is reserved")
+        patched.setattr(platform, "let_go", never)
         scene.alert(target, "reserve", status="resolved")
-        with monkeypatch.context() as patched:
-            patched.setattr(platform, "let_go", end)
-            scene.alert(target, "activate")
-            scene.wait(lambda: quota("cut") == 0.385, "the kernel has it")
-            scene.wait(lambda: not scene.reserved(), "the ledger has it")
+        scene.alert(target, "activate")
+        scene.wait(lambda: quota("cut") == 0.385 and not scene.reserved(), "kernel and ledger have it")
     assert len(scene.shadows()) == 1
     with open_scene() as again:
         again.wait(lambda: not again.shadows(), "nothing is held any more")
@@ -261,6 +260,6 @@ def test_a_crash_between_the_raise_and_letting_go_leaves_nothing_behind(
     assert quota("cut") == 0.385
 
 
-def end(*_: object) -> None:
-    """End the thread, as the end of the process would."""
-    raise SystemExit
+def never(*_: object) -> None:
+    """Let go as a process does that has ended meanwhile."""
+    raise UnavailableError("nobody is there any more")

@@ -222,6 +222,7 @@ def make_world(settings: dict[str, Any], clock: Clock) -> Iterator[Callable[...,
 def world(make_world: Callable[..., World]) -> World:
     world = make_world()
     world.kernel.add("web", 1.0, GIB)
+    world.work()  # from its first pass on it takes alerts
     world.watchdog()
     return world
 
