@@ -52,7 +52,7 @@ class Kernel:
     owners: list[OwnerLimits] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     memory_usage: float = 0.1 * GIB
-    shadows: dict[tuple[Target, str], float] = field(default_factory=dict)
+    holds: dict[tuple[Target, str], float] = field(default_factory=dict)
     full: bool = False
 
     def add(self, container: str, cpu: float | None, memory: float | None) -> None:
@@ -75,15 +75,15 @@ class Kernel:
         self._require_reachable()
         if self.full:
             raise ConflictError("node n1 has no room", DEFERRED)
-        self.shadows[target, resource] = amount
+        self.holds[target, resource] = amount
 
     def let_go(self, target: Target, resource: str) -> None:
         self._require_reachable()
-        self.shadows.pop((target, resource), None)
+        self.holds.pop((target, resource), None)
 
     def holding(self) -> dict[tuple[Target, str], bool]:
         self._require_reachable()
-        return dict.fromkeys(self.shadows, True)
+        return dict.fromkeys(self.holds, True)
 
     def withdraw(self, target: Target, resource: str) -> None:
         self._require_reachable()
@@ -222,7 +222,6 @@ def make_world(settings: dict[str, Any], clock: Clock) -> Iterator[Callable[...,
 def world(make_world: Callable[..., World]) -> World:
     world = make_world()
     world.kernel.add("web", 1.0, GIB)
-    world.work()  # from its first pass on it takes alerts
     world.watchdog()
     return world
 

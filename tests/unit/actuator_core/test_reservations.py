@@ -36,7 +36,7 @@ def crash(monkeypatch: Any) -> Any:
 def reserved(world: Any, make_alert: Any) -> Any:
     world.post(make_alert())
     world.work()
-    assert len(world.service.ledger.reservations()) == len(world.kernel.shadows) == 1
+    assert len(world.service.ledger.reservations()) == len(world.kernel.holds) == 1
     return world
 
 
@@ -48,7 +48,7 @@ def ended(world: Any) -> dict[str, float]:
 
 def test_what_is_reserved_is_held_on_the_platform(reserved: Any) -> None:
     ((_, reservation),) = reserved.service.ledger.reservations()
-    assert reserved.kernel.shadows == {(reservation.target, "cpu"): reservation.amount}
+    assert reserved.kernel.holds == {(reservation.target, "cpu"): reservation.amount}
 
 
 def test_what_the_platform_cannot_hold_is_not_reserved(world: Any, make_alert: Any) -> None:
@@ -62,7 +62,7 @@ def test_what_the_platform_cannot_hold_is_not_reserved(world: Any, make_alert: A
 
 
 def test_a_reservation_whose_room_others_took_ends_with_a_record(reserved: Any) -> None:
-    reserved.kernel.shadows.clear()
+    reserved.kernel.holds.clear()
     reserved.clock.pass_by(10)
     reserved.work()
     assert reserved.service.ledger.reservations() == []
@@ -81,16 +81,16 @@ def test_a_reservation_whose_room_is_held_stays(reserved: Any) -> None:
 
 
 def test_a_hold_that_no_reservation_explains_is_dropped(reserved: Any) -> None:
-    ((target, _),) = reserved.kernel.shadows
-    reserved.kernel.shadows[replace(target, container="old"), "cpu"] = 1.0
+    ((target, _),) = reserved.kernel.holds
+    reserved.kernel.holds[replace(target, container="old"), "cpu"] = 1.0
     reserved.clock.pass_by(10)
     reserved.work()
-    assert set(reserved.kernel.shadows) == {(target, "cpu")}
+    assert set(reserved.kernel.holds) == {(target, "cpu")}
 
 
 def test_while_a_step_is_under_way_nothing_of_its_container_is_compared(reserved: Any) -> None:
-    ((target, _),) = reserved.kernel.shadows
-    reserved.kernel.shadows.clear()
+    ((target, _),) = reserved.kernel.holds
+    reserved.kernel.holds.clear()
     reserved.clock.pass_by(10)
     with reserved.service.ledger.acting(target) as free:
         assert free
@@ -106,7 +106,7 @@ def test_a_reservation_that_runs_out_is_let_go_of(reserved: Any) -> None:
     reserved.clock.now = reservation.expires_at
     reserved.truth.say(firing=False)
     reserved.work()
-    assert reserved.kernel.shadows == {}
+    assert reserved.kernel.holds == {}
     assert ended(reserved) == {"expired": 1.0}
 
 
@@ -122,14 +122,14 @@ def test_while_the_platform_is_away_nothing_ends_and_nothing_is_planned(reserved
     reserved.kernel.reachable = True
     reserved.clock.pass_by(10)
     reserved.work()
-    assert reserved.kernel.shadows == {}
+    assert reserved.kernel.holds == {}
     assert reserved.service.ledger.reservations() == []
 
 
 def test_an_activation_and_a_release_are_told_apart(reserved: Any, make_alert: Any) -> None:
     reserved.post(make_alert(status="resolved"), make_alert(intent="activate"))
     reserved.work()
-    assert reserved.kernel.shadows == {}
+    assert reserved.kernel.holds == {}
     assert ended(reserved) == {"activated": 1.0}
 
 
@@ -139,7 +139,7 @@ def test_a_demand_that_did_not_come_is_released(reserved: Any, make_alert: Any) 
     reserved.truth.say(usage=0.2)
     reserved.post(make_alert(status="resolved"), make_alert(intent="release"))
     reserved.work()
-    assert reserved.kernel.shadows == {}
+    assert reserved.kernel.holds == {}
     assert ended(reserved) == {"released": 1.0}
 
 
@@ -148,7 +148,7 @@ def test_what_is_held_for_a_container_that_is_gone_is_let_go_of(reserved: Any) -
     for _ in range(2):
         reserved.clock.pass_by(60)
         reserved.work()
-    assert reserved.kernel.shadows == {}
+    assert reserved.kernel.holds == {}
     assert ended(reserved) == {"gone": 1.0}
 
 
@@ -158,10 +158,10 @@ def test_killed_between_the_raise_and_letting_go_nothing_is_left_held(
     reserved.post(make_alert(status="resolved"), make_alert(intent="activate"))
 
     crash(reserved, "let_go")
-    assert len(reserved.kernel.shadows) == 1
+    assert len(reserved.kernel.holds) == 1
     again = make_world()
     again.work()
-    assert again.kernel.shadows == {}
+    assert again.kernel.holds == {}
     assert ended(again) == {"activated": 1.0}
     assert len(again.kernel.calls) == 1
 
@@ -177,7 +177,7 @@ def test_killed_while_reserving_without_a_cause_any_more_nothing_is_left_held(
     for _ in range(2):
         again.work()
         again.clock.pass_by(10)
-    assert again.kernel.shadows == {}
+    assert again.kernel.holds == {}
     assert again.service.ledger.reservations() == []
 
 
@@ -188,4 +188,4 @@ def test_killed_while_reserving_with_its_cause_still_there_it_is_held_once(
     crash(world, "hold")
     again = make_world()
     again.work()
-    assert len(again.kernel.shadows) == len(again.service.ledger.reservations()) == 1
+    assert len(again.kernel.holds) == len(again.service.ledger.reservations()) == 1
