@@ -59,6 +59,7 @@ def test_what_the_platform_cannot_hold_is_not_reserved(world: Any, make_alert: A
     (step,) = world.steps()
     assert step["state"] == "reverted"
     assert "no room" in step["error"]
+    assert 'cpp_refusals_total{reason="deferred"} 1.0' in world.metrics()
 
 
 def test_a_reservation_whose_room_others_took_ends_with_a_record(reserved: Any) -> None:
