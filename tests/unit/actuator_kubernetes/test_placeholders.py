@@ -184,7 +184,7 @@ def test_a_placeholder_that_does_not_say_for_whom_it_is_is_nobodys(
 ) -> None:
     platform.hold(target, "cpu", 0.25)
     (shadow,) = shadows(cluster)
-    for nonsense in ("", "[1]", '["n1", "shop", "web-1", "main", "another"]'):
+    for nonsense in ("", "[1]", "[1, 2, 3, 4, 5]", "7", '["n1", "shop", "web-1", "main", "another"]'):
         metadata = {**shadow["metadata"], "annotations": {"cpp/for": nonsense}}
         cluster.store.update("pods", shadow, {**shadow, "metadata": metadata})
         assert platform.holding() == {}
