@@ -1,14 +1,18 @@
 """Reservations that end without an alert: run out, or taken by others; and holds that no reservation explains."""
 
+from contextlib import ExitStack
+
 import structlog
 
 from actuator.carry import Carrier
 from actuator.ledger.protocol import Ledger
-from actuator.model import Plan, Reservation, Step, Target
+from actuator.model import Intent, Notice, Plan, Reservation, Step, Target
 from actuator.platforms.errors import PlatformError
 from actuator.platforms.protocol import Platform
 from actuator.records import Origin
 
+_TAKEN = "others have taken the room that was held"
+_AT_ONCE = 100
 _log = structlog.get_logger(__name__)
 
 Whom = tuple[Target, str]
@@ -39,23 +43,31 @@ class Reservations:
                         self._end(whom, Origin.TTL, "the reservation has run out", at)
 
     def _compare(self, at: float) -> None:
-        holds = self._platform.holding()
-        if holds is None:
+        """Settle what differs, some at a time: each right in hand is an open file."""
+        if not (differing := self._differing()):
             return
-        reserved = self._reserved()
-        for whom in {*holds, *reserved}:
-            if holds.get(whom, False) is not (whom in reserved):
-                with self._ledger.acting(whom[0]) as free:
-                    if free:
-                        self._settle(whom, at)
+        with ExitStack() as rights:
+            targets = sorted({target for target, _ in differing}, key=str)[:_AT_ONCE]
+            mine = {target for target in targets if rights.enter_context(self._ledger.acting(target))}
+            for whom in self._differing() if mine else ():
+                if whom[0] in mine:
+                    self._settle(whom, at)
+
+    def _differing(self) -> set[Whom]:
+        """Return what is held and not reserved, or reserved and not held."""
+        holding = self._platform.holding()
+        if holding is None:
+            return set()
+        reserved = self._reserved().keys()
+        return (holding.keys() - reserved) | {whom for whom in reserved if not holding.get(whom)}
 
     def _settle(self, whom: Whom, at: float) -> None:
-        held = (self._platform.holding() or {}).get(whom, False)
         if whom not in self._reserved():
             self._platform.let_go(*whom)
             _log.info("hold without a reservation dropped", container=whom[0].container, resource=whom[1])
-        elif not held and not self._interrupted(whom[0]):
-            self._end(whom, Origin.PREEMPTED, "others have taken the room that was held", at)
+        elif not self._interrupted(whom[0]):
+            self._end(whom, Origin.PREEMPTED, _TAKEN, at)
+            self._platform.tell(whom[0], Notice(at, Intent.RESERVE, "Preempted", f"{whom[1]}: {_TAKEN}", warning=True))
 
     def _interrupted(self, target: Target) -> bool:
         """An activation that a crash interrupted may have freed the room for its own container: recovery ends that."""

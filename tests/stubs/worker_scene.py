@@ -100,8 +100,9 @@ class Scene:
         self._thread = threading.Thread(target=self.service.worker.run)
 
     def __enter__(self) -> "Scene":
-        self._post({"labels": {"alertname": "CppWatchdog", "cluster": "lab", "severity": "none"}})
         self._thread.start()
+        watchdog = {"labels": {"alertname": "CppWatchdog", "cluster": "lab", "severity": "none"}}
+        self.wait(lambda: self._post(watchdog) == 202, "it takes alerts")
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -113,7 +114,8 @@ class Scene:
         """Deliver an alert as Alertmanager would."""
         asked = {"alertname": name or f"Cpp{intent.title()}", "cluster": "lab", "severity": "info", "intent": intent}
         labels = asked | {"resource": resource} | dict(zip(_IDENTITY, astuple(target), strict=True))
-        self._post({"status": status, "labels": labels, "fingerprint": f"{intent}-{target.pod}-{resource}"})
+        alert = {"status": status, "labels": labels, "fingerprint": f"{intent}-{target.pod}-{resource}"}
+        assert self._post(alert) == 202
 
     def shadows(self) -> list[dict[str, Any]]:
         """Return the placeholders as kubectl has them."""
@@ -140,12 +142,12 @@ class Scene:
         """Wait until ``predicate`` holds; fail with ``what``."""
         self.cluster.wait_for(predicate, timeout, what)
 
-    def _post(self, alert: dict[str, Any]) -> None:
+    def _post(self, alert: dict[str, Any]) -> int:
         whole = {"status": "firing", "annotations": {}, "startsAt": "2026-01-01T00:00:00Z", "fingerprint": "f"}
         whole |= {"endsAt": "0001-01-01T00:00:00Z", "generatorURL": "", **alert}
         body = {"version": "4", "status": "firing", "receiver": "cpp", "groupKey": "g", "alerts": [whole]}
         headers = {"Authorization": "Bearer secret"}
-        assert self.service.app.test_client().post("/alerts", json=body, headers=headers).status_code == 202
+        return self.service.app.test_client().post("/alerts", json=body, headers=headers).status_code
 
 
 def settings(directory: Path, **limits: Any) -> Config:

@@ -18,6 +18,7 @@ PRIORITY_CLASS = "cpp-shadow"
 PURPOSE = "cpp/shadow"
 """The label that tells what a placeholder is for."""
 _FOR = "cpp/for"
+_MAY_GO = "cluster-autoscaler.kubernetes.io/safe-to-evict"
 _PART_OF_NAME = 30
 _MOVE_PREFIX = "shadow-move-"
 
@@ -67,9 +68,9 @@ def reserved_for(pod: Pod) -> tuple[Target, str] | None:
     try:
         target = Target(*json.loads(pod.metadata.annotations[_FOR]))
         (resource,) = pod.spec.containers[0].resources.requests
+        return (target, resource) if reservation_name(target, resource) == pod.metadata.name else None
     except (KeyError, ValueError, TypeError):
         return None
-    return (target, resource) if reservation_name(target, resource) == pod.metadata.name else None
 
 
 def rounded(requests: Mapping[str, float]) -> dict[str, str]:
@@ -83,7 +84,7 @@ def manifest(wanted: Placeholder, image: str) -> dict[str, Any]:
         "metadata": {
             "name": wanted.name,
             "labels": {"cpp/part": "shadow", PURPOSE: wanted.purpose},
-            "annotations": {_FOR: json.dumps(astuple(wanted.target))},
+            "annotations": {_FOR: json.dumps(astuple(wanted.target)), _MAY_GO: "true"},
         },
         "spec": {
             "priorityClassName": PRIORITY_CLASS,

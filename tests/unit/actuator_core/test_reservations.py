@@ -59,6 +59,7 @@ def test_what_the_platform_cannot_hold_is_not_reserved(world: Any, make_alert: A
     (step,) = world.steps()
     assert step["state"] == "reverted"
     assert "no room" in step["error"]
+    assert 'cpp_refusals_total{reason="deferred"} 1.0' in world.metrics()
 
 
 def test_a_reservation_whose_room_others_took_ends_with_a_record(reserved: Any) -> None:
@@ -69,6 +70,7 @@ def test_a_reservation_whose_room_others_took_ends_with_a_record(reserved: Any) 
     decision = reserved.action()["decisions"][-1]
     assert decision["origin"] == "preempted"
     assert ended(reserved) == {"preempted": 1.0}
+    assert [notice.reason for notice in reserved.kernel.notices][-1] == "Preempted"
 
 
 def test_a_reservation_whose_room_is_held_stays(reserved: Any) -> None:
@@ -85,6 +87,19 @@ def test_a_hold_that_no_reservation_explains_is_dropped(reserved: Any) -> None:
     reserved.clock.pass_by(10)
     reserved.work()
     assert set(reserved.kernel.holds) == {(target, "cpu")}
+
+
+def test_while_a_step_is_under_way_nothing_of_its_container_is_compared(reserved: Any) -> None:
+    ((target, _),) = reserved.kernel.holds
+    reserved.kernel.holds.clear()
+    reserved.clock.pass_by(10)
+    with reserved.service.ledger.acting(target) as free:
+        assert free
+        reserved.work()
+        assert len(reserved.service.ledger.reservations()) == 1
+    reserved.clock.pass_by(10)
+    reserved.work()
+    assert reserved.service.ledger.reservations() == []
 
 
 def test_a_reservation_that_runs_out_is_let_go_of(reserved: Any) -> None:
@@ -160,7 +175,9 @@ def test_killed_while_reserving_without_a_cause_any_more_nothing_is_left_held(
     crash(world, "hold", after=True)
     world.truth.say(firing=firing)
     again = make_world(**changes)
-    again.work()
+    for _ in range(2):
+        again.work()
+        again.clock.pass_by(10)
     assert again.kernel.holds == {}
     assert again.service.ledger.reservations() == []
 

@@ -42,6 +42,7 @@ def test_memory_is_counted_in_bytes(world: Any, make_alert: Any) -> None:
 
 def test_what_is_given_again_is_saved_no_more_and_stays_counted(reclaimed: Any) -> None:
     reclaimed.kernel.limits["web", "cpu"] = 0.8  # somebody else gives it
+    reclaimed.truth.say(firing=False)
     reclaimed.clock.pass_by(600)
     reclaimed.watchdog()
     reclaimed.work()

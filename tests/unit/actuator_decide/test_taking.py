@@ -42,6 +42,7 @@ def test_reclaim_never_raises_and_leaves_trifles_alone(case: Any) -> None:
         ({"history_seconds": 1799.0}, "short_history"),
         ({"peak": None}, "no_forecast"),
         ({"forecast_top": None}, "no_forecast"),
+        ({"usage": None}, "no_usage"),
     ],
 )
 def test_reclaim_is_barred_where_the_need_is_not_known(case: Any, seen: dict[str, Any], reason: str) -> None:
