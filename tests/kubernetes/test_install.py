@@ -1,0 +1,181 @@
+"""What a user installs: images from the shipped Dockerfiles, the chart by Helm, and nothing left in the end."""
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from deploy.cluster.cluster import Cluster
+from deploy.cluster.monitoring import Monitoring
+from deploy.cluster.release import HOME, Release
+from deploy.demo.configs import Pace
+from deploy.setup.shell import SetupError
+
+SHOP = "shop"
+PACE = Pace()
+MIB = 2**20
+CONFIG = "--config.file=/etc/cpp-actuator/actuator.yml"
+
+
+def labelled(name: str, **labels: str) -> dict[str, Any]:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}}
+
+
+def values(cluster: Cluster, monitoring: Monitoring) -> dict[str, Any]:
+    """A user's values; the paces alone are those of a test."""
+    probe = "10.96.0.171"  # there is no DNS
+    exporter = {
+        "interval": PACE.interval,
+        "forecast": dict(PACE.forecast),
+        "assess": {"learn": PACE.learn},
+        "sources": {"probe": {"url": f"http://{probe}:17901/metrics"}},
+    }
+    return {
+        "prometheus": {"url": monitoring.url("prometheus"), "scrapeInterval": PACE.scrape},
+        "exporter": {"config": exporter},
+        "actuator": {"dryRun": False, "actsIn": [SHOP], "config": {"limits": dict(PACE.limits)}},
+        "probe": {"clusterIP": probe},
+    }
+
+
+@pytest.fixture(scope="module")
+def monitoring(cluster: Cluster) -> Iterator[Monitoring]:
+    one = Monitoring(cluster, PACE.scrape)
+    yield one
+    one.stop()
+
+
+@pytest.fixture(scope="module")
+def before(cluster: Cluster) -> set[str]:
+    """All objects before the installation, with the namespaces in which it is to be."""
+    restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.apply(labelled(HOME, **restricted), labelled(SHOP, **{"cpp/steer": "enabled"}))
+    cluster.wait_for(lambda: _has_account(cluster), 30, "the namespaces have their accounts")
+    return Release(cluster).objects()
+
+
+@pytest.fixture(scope="module")
+def release(cluster: Cluster, monitoring: Monitoring, before: set[str]) -> Iterator[Release]:
+    one = Release(cluster)
+    one.load_images()
+    try:
+        one.install(values(cluster, monitoring))
+        service = cluster.get("service", "cpp-actuator", f"--namespace={HOME}")
+        secret = cluster.get("secret", "cpp-actuator-token", f"--namespace={HOME}")
+        token = base64.b64decode(secret["data"]["token"]).decode()
+        monitoring.start(f"{service['spec']['clusterIP']}:17902", token)
+        yield one
+    except SetupError as error:
+        pytest.fail(f"{error}\n{_told(cluster)}", pytrace=False)
+
+
+@pytest.fixture(scope="module")
+def leak(cluster: Cluster, release: Release) -> Callable[[], dict[str, Any]]:
+    """A workload that grows towards its limit, and stops short of it; returns its pod."""
+    resources = {"cpu": "200m", "memory": "192Mi"}
+    container = {
+        "name": "main",
+        "image": "localhost/workload:1",
+        "args": ["leak", "--rate=1MiB/s", "--start=24MiB", "--max=170MiB"],
+        "imagePullPolicy": "Never",
+        "resources": {"requests": resources, "limits": resources},
+    }
+    labels = {"app": "leak"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [container], "terminationGracePeriodSeconds": 1}}
+    cluster.apply(
+        {
+            "apiVersion": "apps/v1",
+            "kind": "Deployment",
+            "metadata": {"name": "leak", "namespace": SHOP},
+            "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
+        }
+    )
+    cluster.kubectl("rollout", "status", "deployment/leak", f"--namespace={SHOP}", "--timeout=60s")
+    return lambda: cluster.get("pods", f"--namespace={SHOP}", "--selector=app=leak")["items"][0]
+
+
+def limit(pod: dict[str, Any]) -> str:
+    """The memory limit in force, as the kubelet says it."""
+    return str(pod["status"]["containerStatuses"][0]["resources"]["limits"]["memory"])
+
+
+def test_every_pod_is_ready_under_the_pod_security_level_restricted(cluster: Cluster, release: Release) -> None:
+    pods = cluster.get("pods", f"--namespace={HOME}")["items"]
+    parts = sorted(pod["metadata"]["labels"]["cpp/part"] for pod in pods)
+    assert parts == ["actuator", "actuator", "exporter", "exporter"]
+    probes = cluster.get("pods", "--namespace=cpp-probe")["items"]
+    assert {pod["spec"]["nodeName"] for pod in probes} == set(cluster.nodes)
+
+
+def test_prometheus_finds_the_exporters_and_the_leader(release: Release, monitoring: Monitoring) -> None:
+    def up() -> dict[str, int]:
+        answer = requests.get(f"{monitoring.url('prometheus')}/api/v1/query", {"query": "sum by (job) (up)"}, timeout=5)
+        return {row["metric"]["job"]: int(row["value"][1]) for row in answer.json()["data"]["result"]}
+
+    _wait_for(release.cluster, lambda: up() == {"cpp-exporter": 2, "cpp-actuator": 1}, 60, "all jobs are up")
+
+
+def test_a_leak_gets_its_raise_in_place_from_what_was_installed(
+    cluster: Cluster, leak: Callable[[], dict[str, Any]]
+) -> None:
+    assert limit(leak()) == "192Mi"
+    name = leak()["metadata"]["name"]
+    _wait_for(cluster, lambda: limit(leak()) == "240Mi", 150, "the leak has its raise")
+    pod = leak()
+    assert pod["metadata"]["name"] == name
+    assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+    assert pod["status"]["qosClass"] == "Guaranteed"
+
+
+def test_the_owners_limit_is_given_back_before_the_end(cluster: Cluster, leak: Callable[[], dict[str, Any]]) -> None:
+    said = _actuator(cluster, "restore", "--all", CONFIG)
+    assert "main" in said
+    assert limit(leak()) == "192Mi"
+
+
+def test_no_request_was_refused_for_want_of_a_right(cluster: Cluster, release: Release) -> None:
+    asked = [json.loads(line) for line in cluster.audit.read_text().splitlines()]
+    assert asked
+    refused = {each["requestURI"] for each in asked if each["responseStatus"].get("code") == 403}
+    assert not refused
+
+
+def test_after_the_uninstallation_nothing_is_left(
+    cluster: Cluster, release: Release, monitoring: Monitoring, before: set[str]
+) -> None:
+    cluster.kubectl("delete", "deployment", "leak", f"--namespace={SHOP}", "--ignore-not-found", "--wait")
+    monitoring.stop()
+    release.uninstall()
+    _wait_for(cluster, lambda: release.objects() == before, 60, "nothing is left")
+
+
+def _has_account(cluster: Cluster) -> bool:
+    names = cluster.kubectl("get", "serviceaccounts,configmaps", "--all-namespaces", "--output=name").split()
+    return all(names.count(each) >= 6 for each in ("serviceaccount/default", "configmap/kube-root-ca.crt"))
+
+
+def _actuator(cluster: Cluster, *command: str) -> str:
+    pods = cluster.get("pods", f"--namespace={HOME}", "--selector=cpp/leader=true")["items"]
+    assert len(pods) == 1, "one replica leads"
+    program = "/opt/cpp/bin/cpp-actuator"
+    return cluster.kubectl("exec", pods[0]["metadata"]["name"], f"--namespace={HOME}", "--", program, *command)
+
+
+def _wait_for(cluster: Cluster, predicate: Callable[[], object], timeout: float, what: str) -> None:
+    try:
+        cluster.wait_for(predicate, timeout, what)
+    except SetupError as error:
+        pytest.fail(f"{error}\n{_told(cluster)}", pytrace=False)
+
+
+def _told(cluster: Cluster) -> str:
+    """What the parts say, for a failed test."""
+    pods = cluster.kubectl("get", "pods", "--all-namespaces", "--output=wide")
+    logs = [
+        cluster.kubectl("logs", f"--namespace={where}", f"--selector=cpp/part={part}", "--tail=15", "--prefix")
+        for where, part in ((HOME, "actuator"), (HOME, "exporter"), ("cpp-probe", "probe"))
+    ]
+    return "\n".join([pods, *logs])
