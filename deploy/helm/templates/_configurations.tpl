@@ -35,4 +35,10 @@ platform:
   kind: kubernetes
   namespace: {{ .Release.Namespace }}
   placeholder_image: {{ .Values.images.placeholder }}
+{{- if .Values.steering.enabled }}
+admission:
+  listen_address: ":17903"
+  cert_file: /etc/cpp-steer/tls.crt
+  key_file: /etc/cpp-steer/tls.key
+{{- end }}
 {{- end }}

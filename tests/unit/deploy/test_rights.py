@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from types import UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -40,6 +41,7 @@ _DUMMIES = {
 class Answer:
     """Enough of an answer for whoever asked to go on."""
 
+    status = 200
     data = json.dumps({"items": [], "metadata": {"name": "x", "resourceVersion": "1"}, "spec": {}}).encode()
 
     @property
@@ -82,7 +84,7 @@ def dummies(method: Callable[..., Any]) -> Iterator[tuple[Any, ...]]:
 def _values(kind: Any) -> Iterable[Any]:
     if get_origin(kind) in (Union, UnionType):
         return [value for each in get_args(kind) for value in _values(each)]
-    return [_DUMMIES[kind]] if kind in _DUMMIES else [{}]
+    return [_DUMMIES[kind]] if kind in _DUMMIES else [{}, {"eventTime": datetime.now(UTC)}]
 
 
 @pytest.fixture(scope="module")
