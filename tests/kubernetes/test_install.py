@@ -49,12 +49,13 @@ def monitoring(cluster: Cluster) -> Iterator[Monitoring]:
 
 
 @pytest.fixture(scope="module")
-def before(cluster: Cluster) -> set[str]:
+def before(cluster: Cluster) -> Iterator[set[str]]:
     """All objects before the installation, with the namespaces in which it is to be."""
     restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
     cluster.apply(labelled(HOME, **restricted), labelled(SHOP, **{"cpp/steer": "enabled"}))
-    cluster.wait_for(lambda: _has_account(cluster), 30, "the namespaces have their accounts")
-    return Release(cluster).objects()
+    cluster.wait_for(lambda: _has_accounts(cluster), 30, "the namespaces have their accounts")
+    yield Release(cluster).objects()
+    cluster.kubectl("delete", "namespace", HOME, SHOP, "--wait=false")
 
 
 @pytest.fixture(scope="module")
@@ -152,9 +153,11 @@ def test_after_the_uninstallation_nothing_is_left(
     _wait_for(cluster, lambda: release.objects() == before, 60, "nothing is left")
 
 
-def _has_account(cluster: Cluster) -> bool:
-    names = cluster.kubectl("get", "serviceaccounts,configmaps", "--all-namespaces", "--output=name").split()
-    return all(names.count(each) >= 6 for each in ("serviceaccount/default", "configmap/kube-root-ca.crt"))
+def _has_accounts(cluster: Cluster) -> bool:
+    """Also what the cluster itself puts into every namespace, which would else look like left over."""
+    made = ("serviceaccount/default", "configmap/kube-root-ca.crt")
+    found = (cluster.kubectl("get", *made, f"--namespace={where}", "--ignore-not-found") for where in (HOME, SHOP))
+    return all(len(each.splitlines()) >= 2 for each in found)
 
 
 def _actuator(cluster: Cluster, *command: str) -> str:

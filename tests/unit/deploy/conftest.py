@@ -11,10 +11,17 @@ from deploy.kubernetes.chart import CHART, run_helm
 Objects = dict[tuple[str, str, str], dict[str, Any]]
 
 
+class Loader(yaml.SafeLoader):
+    """Reads a plain = as everybody but YAML 1.1 does."""
+
+
+Loader.add_constructor("tag:yaml.org,2002:value", yaml.SafeLoader.construct_yaml_str)
+
+
 def by_name(text: str) -> Objects:
     """Objects by (kind, namespace, name)."""
     found = {}
-    for document in filter(None, yaml.safe_load_all(text)):
+    for document in filter(None, yaml.load_all(text, Loader)):
         metadata = document["metadata"]
         key = (document["kind"], metadata.get("namespace", ""), metadata["name"])
         assert key not in found, f"{key} is made twice"
