@@ -64,6 +64,7 @@ def api_server(authority: Authority, ports: Ports, audit: Path) -> list[object]:
         f"--tls-private-key-file={path('apiserver.key')}",
         f"--kubelet-client-certificate={path('admin.crt')}",
         f"--kubelet-client-key={path('admin.key')}",
+        "--kubelet-preferred-address-types=InternalIP",
         f"--service-account-key-file={path('accounts.pub')}",
         f"--service-account-signing-key-file={path('accounts.key')}",
         "--service-account-issuer=https://kubernetes.default.svc",

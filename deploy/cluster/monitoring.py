@@ -1,6 +1,7 @@
 """Prometheus and Alertmanager beside a cluster into which the chart was installed: the shipped configuration."""
 
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +26,8 @@ class Monitoring:
 
     cluster: Cluster
     scrape: str
+    rules: Sequence[Path] = ()
+    """Files of rules beside the shipped ones."""
     addresses: dict[str, str] = field(init=False)
     _children: list[Child] = field(default_factory=list)
 
@@ -69,7 +72,7 @@ class Monitoring:
         """Return the shipped scrapes as somebody outside of the cluster makes them, with the rules."""
         document: dict[str, Any] = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
         document["global"] |= {"scrape_interval": self.scrape, "evaluation_interval": self.scrape}
-        document["rule_files"] = [str(RULES / "recording.yml"), str(RULES / "alerts-*.yml")]
+        document["rule_files"] = [str(path) for path in (RULES / "recording.yml", RULES / "alerts-*.yml", *self.rules)]
         document["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [self.addresses["alertmanager"]]}]}]}
         kubeconfig = str(self.cluster.authority.path("admin.kubeconfig"))
         for job in document["scrape_configs"]:

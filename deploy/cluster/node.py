@@ -82,7 +82,9 @@ class Node:
 
     def _network(self) -> dict[str, object]:
         ranges = [[{"subnet": f"10.244.{self.number}.0/24"}]]
-        addresses = {"type": "host-local", "dataDir": str(self.directory / "addresses"), "ranges": ranges}
+        everywhere = [{"dst": "0.0.0.0/0"}]  # to Services and nodes, which are this machine
+        files = str(self.directory / "addresses")
+        addresses = {"type": "host-local", "dataDir": files, "ranges": ranges, "routes": everywhere}
         wire = {"type": "ptp", "ipMasq": False, "ipam": addresses}
         ports = {"type": "portmap", "capabilities": {"portMappings": True}}
         return {"cniVersion": "0.4.0", "name": self.name, "plugins": [wire, ports]}

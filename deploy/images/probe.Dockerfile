@@ -9,7 +9,7 @@ COPY pyproject.toml ./
 RUN touch README.md && python3 -m venv /opt/cpp && /opt/cpp/bin/pip install --no-cache-dir .
 COPY exporter exporter
 COPY actuator actuator
-RUN /opt/cpp/bin/pip install --no-cache-dir --no-deps --force-reinstall . && /opt/cpp/bin/pip uninstall --yes pip
+RUN /opt/cpp/bin/pip install --no-cache-dir --no-deps --force-reinstall .
 
 FROM ${BASE}
 ARG VERSION=0.1.0
@@ -18,7 +18,7 @@ LABEL org.opencontainers.image.title="cpp-probe" \
       org.opencontainers.image.description="Counts in the kernel what the containers of a node do" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
-RUN apt-get update && apt-get install -y --no-install-recommends python3 bpftrace && rm -rf /var/lib/apt/lists/* /var/cache/apt/*
+RUN apt-get update && apt-get install -y --no-install-recommends python3 bpftrace && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/cpp /opt/cpp
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 # Loading kernel programs asks for root's id and CAP_BPF with CAP_PERFMON; nothing is analysed here for that reason.

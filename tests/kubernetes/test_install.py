@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import requests
+import yaml
 
 from deploy.cluster.cluster import Cluster
 from deploy.cluster.monitoring import Monitoring
@@ -18,6 +19,27 @@ SHOP = "shop"
 PACE = Pace()
 MIB = 2**20
 CONFIG = "--config.file=/etc/cpp-actuator/actuator.yml"
+IDENTITY = "node, namespace, pod, container, container_id, resource"
+# Trouble that is worth a move takes minutes to make; so one is told of, and all that follows is real.
+SUFFERS = {
+    "groups": [
+        {
+            "name": "scene",
+            "rules": [
+                {
+                    "record": "cpp_interference_suffered_ratio",
+                    "expr": 'cpp_cpu_usage_cores{namespace="shop", pod=~"mover-.*", node="n1"} * 0 + 0.6',
+                    "labels": {"resource": "cpu"},
+                },
+                {
+                    "alert": "CppMigrateNow",
+                    "expr": f'max by ({IDENTITY}) (cpp_interference_suffered_ratio{{pod=~"mover-.*"}}) > 0.5',
+                    "labels": {"severity": "warning", "intent": "migrate"},
+                },
+            ],
+        }
+    ]
+}
 
 
 def labelled(name: str, **labels: str) -> dict[str, Any]:
@@ -43,7 +65,9 @@ def values(cluster: Cluster, monitoring: Monitoring) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def monitoring(cluster: Cluster) -> Iterator[Monitoring]:
-    one = Monitoring(cluster, PACE.scrape)
+    rules = cluster.directory / "scene.yml"
+    rules.write_text(yaml.safe_dump(SUFFERS))
+    one = Monitoring(cluster, PACE.scrape, [rules])
     yield one
     one.stop()
 
@@ -73,29 +97,43 @@ def release(cluster: Cluster, monitoring: Monitoring, before: set[str]) -> Itera
         pytest.fail(f"{error}\n{_told(cluster)}", pytrace=False)
 
 
-@pytest.fixture(scope="module")
-def leak(cluster: Cluster, release: Release) -> Callable[[], dict[str, Any]]:
-    """A workload that grows towards its limit, and stops short of it; returns its pod."""
-    resources = {"cpu": "200m", "memory": "192Mi"}
+def deployment(name: str, arguments: list[str], resources: dict[str, str], **more: Any) -> dict[str, Any]:
+    """One replica that runs the workload program; ``more`` is of its pod's specification."""
     container = {
         "name": "main",
         "image": "localhost/workload:1",
-        "args": ["leak", "--rate=1MiB/s", "--start=24MiB", "--max=170MiB"],
+        "args": arguments,
         "imagePullPolicy": "Never",
         "resources": {"requests": resources, "limits": resources},
     }
-    labels = {"app": "leak"}
-    template = {"metadata": {"labels": labels}, "spec": {"containers": [container], "terminationGracePeriodSeconds": 1}}
+    metadata = {"labels": {"app": name}, "annotations": {"cpp/allow-single-replica-move": "true"}}
+    pod = {"containers": [container], "terminationGracePeriodSeconds": 1, **more}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": SHOP},
+        "spec": {"selector": {"matchLabels": {"app": name}}, "template": {"metadata": metadata, "spec": pod}},
+    }
+
+
+@pytest.fixture(scope="module")
+def leak(cluster: Cluster, release: Release) -> Callable[[], dict[str, Any]]:
+    """A workload that grows towards its limit, and stops short of it; returns its pod."""
+    grows = ["leak", "--rate=1MiB/s", "--start=24MiB", "--max=170MiB"]
+    cluster.apply(deployment("leak", grows, {"cpu": "200m", "memory": "192Mi"}))
+    return lambda: _pod(cluster, "leak")
+
+
+@pytest.fixture(scope="module")
+def mover(cluster: Cluster, release: Release) -> Callable[[], dict[str, Any]]:
+    """A workload that would rather be on the first node; returns its pod."""
+    first = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}
+    wish = {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 10, "preference": first}]}
+    spins = ["cpu", "--duty=0.1", "--period=50ms"]
     cluster.apply(
-        {
-            "apiVersion": "apps/v1",
-            "kind": "Deployment",
-            "metadata": {"name": "leak", "namespace": SHOP},
-            "spec": {"replicas": 1, "selector": {"matchLabels": labels}, "template": template},
-        }
+        deployment("mover", spins, {"cpu": "200m", "memory": "64Mi"}, affinity={"nodeAffinity": wish}),
     )
-    cluster.kubectl("rollout", "status", "deployment/leak", f"--namespace={SHOP}", "--timeout=60s")
-    return lambda: cluster.get("pods", f"--namespace={SHOP}", "--selector=app=leak")["items"][0]
+    return lambda: _pod(cluster, "mover")
 
 
 def limit(pod: dict[str, Any]) -> str:
@@ -122,6 +160,7 @@ def test_prometheus_finds_the_exporters_and_the_leader(release: Release, monitor
 def test_a_leak_gets_its_raise_in_place_from_what_was_installed(
     cluster: Cluster, leak: Callable[[], dict[str, Any]]
 ) -> None:
+    cluster.kubectl("rollout", "status", "deployment/leak", f"--namespace={SHOP}", "--timeout=60s")
     assert limit(leak()) == "192Mi"
     name = leak()["metadata"]["name"]
     _wait_for(cluster, lambda: limit(leak()) == "240Mi", 150, "the leak has its raise")
@@ -129,6 +168,22 @@ def test_a_leak_gets_its_raise_in_place_from_what_was_installed(
     assert pod["metadata"]["name"] == name
     assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
     assert pod["status"]["qosClass"] == "Guaranteed"
+
+
+def test_a_pod_moves_to_the_node_that_the_actuator_chose_and_not_the_scheduler(
+    cluster: Cluster, mover: Callable[[], dict[str, Any]]
+) -> None:
+    cluster.kubectl("rollout", "status", "deployment/mover", f"--namespace={SHOP}", "--timeout=60s")
+    before = mover()
+    assert before["spec"]["nodeName"] == "n1"
+    _wait_for(cluster, lambda: mover()["spec"].get("nodeName") == "n2", 120, "the pod has moved")
+    cluster.kubectl("rollout", "status", "deployment/mover", f"--namespace={SHOP}", "--timeout=60s")
+    moved = mover()
+    assert moved["metadata"]["uid"] != before["metadata"]["uid"]
+    wishes = moved["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    assert sorted(wish["weight"] for wish in wishes) == [10, 100]
+    shadows = ["pods", f"--namespace={HOME}", "--selector=cpp/part=shadow"]
+    _wait_for(cluster, lambda: not cluster.get(*shadows)["items"], 30, "no placeholder is left")
 
 
 def test_the_owners_limit_is_given_back_before_the_end(cluster: Cluster, leak: Callable[[], dict[str, Any]]) -> None:
@@ -147,7 +202,7 @@ def test_no_request_was_refused_for_want_of_a_right(cluster: Cluster, release: R
 def test_after_the_uninstallation_nothing_is_left(
     cluster: Cluster, release: Release, monitoring: Monitoring, before: set[str]
 ) -> None:
-    cluster.kubectl("delete", "deployment", "leak", f"--namespace={SHOP}", "--ignore-not-found", "--wait")
+    cluster.kubectl("delete", "deployments", "--all", f"--namespace={SHOP}")
     monitoring.stop()
     release.uninstall()
     _wait_for(cluster, lambda: release.objects() == before, 60, "nothing is left")
@@ -158,6 +213,12 @@ def _has_accounts(cluster: Cluster) -> bool:
     made = ("serviceaccount/default", "configmap/kube-root-ca.crt")
     found = (cluster.kubectl("get", *made, f"--namespace={where}", "--ignore-not-found") for where in (HOME, SHOP))
     return all(len(each.splitlines()) >= 2 for each in found)
+
+
+def _pod(cluster: Cluster, app: str) -> dict[str, Any]:
+    """The pod of a workload with one replica, or the newest while one takes over from another."""
+    pods = cluster.get("pods", f"--namespace={SHOP}", f"--selector=app={app}")["items"]
+    return max(pods, key=lambda pod: pod["metadata"]["creationTimestamp"], default={"spec": {}})
 
 
 def _actuator(cluster: Cluster, *command: str) -> str:

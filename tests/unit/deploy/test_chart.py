@@ -71,7 +71,7 @@ def test_the_probe_has_two_capabilities_and_a_namespace_of_its_own(shipped: Obje
     assert "privileged" not in container["securityContext"]
     assert spec["automountServiceAccountToken"] is False
     of_host = {volume["name"] for volume in spec["volumes"] if "hostPath" in volume}
-    assert of_host == {"cgroups", "tracing"}
+    assert of_host == {"cgroups"}
     assert all(mount["readOnly"] for mount in container["volumeMounts"] if mount["name"] in of_host)
 
 
