@@ -15,7 +15,7 @@ from deploy.setup.shell import SetupError
 HOME = "cpp-system"
 _NAME = "cpp"
 _PARTS = ("probe", "exporter", "actuator")
-_PATIENCE = "--timeout=180s"
+_PATIENCE = "--timeout=60s"
 _PASSING = ("events", "leases", "endpoints", "endpointslices", "bindings", "componentstatuses")
 
 
@@ -39,11 +39,15 @@ class Release:
         archive.unlink()
 
     def install(self, values: Mapping[str, Any]) -> None:
-        """Install or change it, and wait until every pod is ready; raise SetupError with Helm's complaint."""
+        """Install or change it; raise SetupError with Helm's complaint. ``wait`` for its parts."""
         images = {part: _image(part) for part in _PARTS} | {"placeholder": PAUSE}
         path = self.cluster.directory / "values.json"
         path.write_text(json.dumps({"images": images, "imagePullPolicy": "Never", **values}))
-        self._helm("upgrade", "--install", _NAME, CHART, f"--values={path}", "--wait", _PATIENCE)
+        self._helm("upgrade", "--install", _NAME, CHART, f"--values={path}")
+
+    def wait(self, part: str, namespace: str = HOME) -> None:
+        """Wait until all pods of a part, such as ``daemonset/cpp-exporter``, are ready; raise SetupError if not."""
+        self.cluster.kubectl("rollout", "status", part, f"--namespace={namespace}", _PATIENCE)
 
     def uninstall(self) -> None:
         """Take it away, and wait until it is gone."""

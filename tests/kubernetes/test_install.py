@@ -88,6 +88,8 @@ def release(cluster: Cluster, monitoring: Monitoring, before: set[str]) -> Itera
     one.load_images()
     try:
         one.install(values(cluster, monitoring))
+        one.wait("deployment/cpp-actuator")
+        one.wait("daemonset/cpp-exporter")
         service = cluster.get("service", "cpp-actuator", f"--namespace={HOME}")
         secret = cluster.get("secret", "cpp-actuator-token", f"--namespace={HOME}")
         token = base64.b64decode(secret["data"]["token"]).decode()
@@ -145,8 +147,15 @@ def test_every_pod_is_ready_under_the_pod_security_level_restricted(cluster: Clu
     pods = cluster.get("pods", f"--namespace={HOME}")["items"]
     parts = sorted(pod["metadata"]["labels"]["cpp/part"] for pod in pods)
     assert parts == ["actuator", "actuator", "exporter", "exporter"]
+
+
+def test_the_probe_counts_on_every_node_with_two_capabilities(cluster: Cluster, release: Release) -> None:
+    release.wait("daemonset/cpp-probe", "cpp-probe")
     probes = cluster.get("pods", "--namespace=cpp-probe")["items"]
     assert {pod["spec"]["nodeName"] for pod in probes} == set(cluster.nodes)
+    address = probes[0]["status"]["podIP"]
+    counted = requests.get(f"http://{address}:17901/metrics", timeout=10).text
+    assert "container_syscalls_total{" in counted
 
 
 def test_prometheus_finds_the_exporters_and_the_leader(release: Release, monitoring: Monitoring) -> None:
