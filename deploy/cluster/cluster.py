@@ -35,7 +35,7 @@ class Cluster:
     _ports: control.Ports = field(init=False)
 
     def __post_init__(self) -> None:
-        self._ports = control.Ports(*free_ports(5))
+        self._ports = control.Ports(*free_ports(6))
         self.authority = Authority(self.directory / "pki")
 
     @property
@@ -57,7 +57,7 @@ class Cluster:
             self._start(name, command)
         for number, name in enumerate(nodes, start=1):
             self.add_node(name, number, images)
-        self._start("proxy", control.proxy(self.authority, nodes[0]))
+        self._start("proxy", control.proxy(self.authority, self._ports, nodes[0]))
         self.wait_for(self._nodes_ready, _READY_SECONDS, f"the nodes {', '.join(nodes)} are ready")
         self.wait_for(self._accounts_ready, _READY_SECONDS, "pods have an account to run as")
 

@@ -23,6 +23,7 @@ class Ports:
     etcd_peer: int
     manager: int
     scheduler: int
+    proxy: int
 
 
 def issue_identities(authority: Authority, server: str) -> None:
@@ -75,7 +76,7 @@ def api_server(authority: Authority, ports: Ports, audit: Path) -> list[object]:
     ]
 
 
-def proxy(authority: Authority, node: str) -> list[object]:
+def proxy(authority: Authority, ports: Ports, node: str) -> list[object]:
     """Return kube-proxy's command; ``node`` is the one whose Services' local traffic it serves."""
     untouched = [f"--conntrack-{key}=0" for key in ("max-per-core", "min")]
     patience = [f"--conntrack-tcp-timeout-{key}=0s" for key in ("established", "close-wait")]
@@ -86,7 +87,7 @@ def proxy(authority: Authority, node: str) -> list[object]:
         f"--hostname-override={node}",
         f"--cluster-cidr={PODS}",
         "--healthz-bind-address=",
-        "--metrics-bind-address=127.0.0.1:0",
+        f"--metrics-bind-address=127.0.0.1:{ports.proxy}",
         "--iptables-localhost-nodeports=false",
         *untouched,
         *patience,

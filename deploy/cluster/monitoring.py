@@ -1,7 +1,7 @@
 """Prometheus and Alertmanager beside a cluster into which the chart was installed: the shipped configuration."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,14 +39,15 @@ class Monitoring:
         """Return the address of a part."""
         return f"http://{self.addresses[part]}"
 
-    def start(self, actuator: str, token: str) -> None:
-        """Start both and wait until they are ready; alerts go to ``actuator``, as HOST:PORT, with ``token``."""
+    def start(self, actuator: str, exporters: Sequence[str], token: str) -> None:
+        """Start both and wait until they are ready; alerts go to ``actuator`` with ``token``. Addresses: HOST:PORT."""
         files = Files(self.cluster.directory / "monitoring")
         files.directory.mkdir()
         files.token.touch(mode=0o600)
         files.token.write_text(token)
         _write(files.alertmanager, alertmanager_config(files, {"actuator": actuator}))
-        _write(files.prometheus, self._prometheus())
+        targets = {"cpp-exporter": exporters, "cpp-actuator": [actuator]}
+        _write(files.prometheus, self._prometheus(targets))
         alertmanager = shutil.which("alertmanager") or "prometheus-alertmanager"
         store = f"--storage.path={files.directory / 'alertmanager'}"
         self._start("alertmanager", [alertmanager, store, "--cluster.listen-address="], files.alertmanager)
@@ -68,17 +69,16 @@ class Monitoring:
             self._children.append(child)
         wait_until_ready(child, f"{self.url(part)}/-/ready", log, _READY_SECONDS)
 
-    def _prometheus(self) -> dict[str, Any]:
-        """Return the shipped scrapes as somebody outside of the cluster makes them, with the rules."""
+    def _prometheus(self, targets: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+        """Return the shipped scrapes with targets by job, and the rules."""
         document: dict[str, Any] = yaml.safe_load((FOLDER / "prometheus.yml").read_text())
         document["global"] |= {"scrape_interval": self.scrape, "evaluation_interval": self.scrape}
         document["rule_files"] = [str(path) for path in (RULES / "recording.yml", RULES / "alerts-*.yml", *self.rules)]
         document["alerting"] = {"alertmanagers": [{"static_configs": [{"targets": [self.addresses["alertmanager"]]}]}]}
-        kubeconfig = str(self.cluster.authority.path("admin.kubeconfig"))
+        # Debian's Prometheus is built without the discovery of Kubernetes' objects.
         for job in document["scrape_configs"]:
-            job["kubernetes_sd_configs"] = [
-                {**found, "kubeconfig_file": kubeconfig} for found in job["kubernetes_sd_configs"]
-            ]
+            del job["kubernetes_sd_configs"], job["relabel_configs"]
+            job["static_configs"] = [{"targets": list(targets[job["job_name"]])}]
         return document
 
 
