@@ -16,7 +16,7 @@ HOME = "cpp-system"
 _NAME = "cpp"
 _PARTS = ("probe", "exporter", "actuator")
 _PATIENCE = "--timeout=60s"
-_PASSING = ("events", "leases", "endpoints", "endpointslices", "bindings", "componentstatuses")
+_PASSING = ("events", "endpoints", "endpointslices", "bindings", "componentstatuses")
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,11 @@ class Release:
         self._helm("uninstall", _NAME, "--wait", _PATIENCE)
 
     def objects(self) -> set[str]:
-        """Return the names of all objects of the cluster but those that come and go by themselves."""
+        """Return the names of all objects but the cluster's own and those that come and go by themselves."""
         listed = self.cluster.kubectl("api-resources", "--verbs=list", "--output=name").split()
         kinds = [kind for kind in listed if kind.partition(".")[0] not in _PASSING]
-        return {_told(each) for each in self.cluster.get(",".join(kinds), "--all-namespaces")["items"]}
+        found = self.cluster.get(",".join(kinds), "--all-namespaces")["items"]
+        return {_told(each) for each in found if not each["metadata"].get("namespace", "").startswith("kube-")}
 
     def _helm(self, *arguments: object) -> None:
         run_helm(*arguments, f"--namespace={HOME}", f"--kubeconfig={self.cluster.authority.path('admin.kubeconfig')}")

