@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import requests
 import yaml
+from kubernetes.utils.quantity import parse_quantity
 
 from deploy.cluster.cluster import Cluster
 from deploy.cluster.monitoring import Monitoring
@@ -122,7 +123,7 @@ def deployment(name: str, arguments: list[str], resources: dict[str, str], **mor
 @pytest.fixture(scope="module")
 def leak(cluster: Cluster, release: Release) -> Callable[[], dict[str, Any]]:
     """A workload that grows towards its limit, and stops short of it; returns its pod."""
-    grows = ["leak", "--rate=1MiB/s", "--start=24MiB", "--max=170MiB"]
+    grows = ["leak", "--rate=1MiB/s", "--start=24MiB", "--max=130MiB"]
     cluster.apply(deployment("leak", grows, {"cpu": "200m", "memory": "192Mi"}))
     return lambda: _pod(cluster, "leak")
 
@@ -139,9 +140,9 @@ def mover(cluster: Cluster, release: Release) -> Callable[[], dict[str, Any]]:
     return lambda: _pod(cluster, "mover")
 
 
-def limit(pod: dict[str, Any]) -> str:
-    """The memory limit in force, as the kubelet says it."""
-    return str(pod["status"]["containerStatuses"][0]["resources"]["limits"]["memory"])
+def limit(pod: dict[str, Any]) -> float:
+    """The memory limit in force in MiB, as the kubelet says it."""
+    return float(parse_quantity(pod["status"]["containerStatuses"][0]["resources"]["limits"]["memory"])) / MIB
 
 
 def test_every_pod_is_ready_under_the_pod_security_level_restricted(cluster: Cluster, release: Release) -> None:
@@ -171,9 +172,9 @@ def test_a_leak_gets_its_raise_in_place_from_what_was_installed(
     cluster: Cluster, leak: Callable[[], dict[str, Any]]
 ) -> None:
     cluster.kubectl("rollout", "status", "deployment/leak", f"--namespace={SHOP}", "--timeout=60s")
-    assert limit(leak()) == "192Mi"
+    assert limit(leak()) == 192
     name = leak()["metadata"]["name"]
-    _wait_for(cluster, lambda: limit(leak()) == "240Mi", 150, "the leak has its raise")
+    _wait_for(cluster, lambda: limit(leak()) == 240, 150, "the leak has its raise")
     pod = leak()
     assert pod["metadata"]["name"] == name
     assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
@@ -199,7 +200,7 @@ def test_a_pod_moves_to_the_node_that_the_actuator_chose_and_not_the_scheduler(
 def test_the_owners_limit_is_given_back_before_the_end(cluster: Cluster, leak: Callable[[], dict[str, Any]]) -> None:
     said = _actuator(cluster, "restore", "--all", CONFIG)
     assert "main" in said
-    assert limit(leak()) == "192Mi"
+    assert limit(leak()) == 192
 
 
 def test_no_request_was_refused_for_want_of_a_right(cluster: Cluster, release: Release) -> None:
