@@ -16,7 +16,7 @@ setup: ## install or build what the demo needs (a few minutes the first time)
 	@$(PYTHON) -m deploy.setup
 
 setup-tests:
-	@$(PYTHON) -m deploy.setup --for-tests
+	@$(PYTHON) -m deploy.setup --for-tests --for-kubernetes
 
 demo: setup ## show the whole path on real containers (KEEP=1 leaves it running)
 	@$(VENV)/python -m deploy.demo up $(if $(KEEP),--keep)
@@ -24,7 +24,7 @@ demo: setup ## show the whole path on real containers (KEEP=1 leaves it running)
 demo-down: ## remove what `make demo KEEP=1` left running
 	@$(if $(wildcard $(VENV)/python),$(VENV)/python,$(PYTHON)) -m deploy.demo down
 
-test: setup-tests checks pytest ## all checks and tests, the real stack included
+test: setup-tests checks pytest ## all checks and tests, the real stack and a real cluster included
 
 checks: ## style, types and layers
 	$(VENV)/ruff check
@@ -32,13 +32,12 @@ checks: ## style, types and layers
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 
-pytest: ## all tests: unit, integration, end to end
+pytest: ## all tests: unit, integration, end to end, on a real cluster
 	@$(PYTHON) -m deploy.setup --start-engine tests
 	@status=0; $(VENV)/python -m pytest $(PYTEST_ARGS) || status=$$?; \
 	$(PYTHON) -m deploy.setup --stop-engine tests; exit $$status
 
-test-kubernetes: ## the tests on a real cluster of two nodes (builds Kubernetes the first time)
-	@$(PYTHON) -m deploy.setup --for-kubernetes
+test-kubernetes: setup-tests ## the tests on a real cluster of two nodes (builds Kubernetes the first time)
 	@$(PYTHON) -m deploy.setup --start-engine tests
 	@status=0; $(VENV)/python -m pytest tests/kubernetes $(PYTEST_ARGS) || status=$$?; \
 	$(PYTHON) -m deploy.setup --stop-engine tests; exit $$status

@@ -12,6 +12,7 @@ from typing import Any
 
 from deploy.cluster import control
 from deploy.cluster.leftovers import end_shims, remove_networks, unmount_under
+from deploy.cluster.network import CONTROL, add_address, close_network, open_network
 from deploy.cluster.node import PAUSE, Node
 from deploy.cluster.pki import Authority
 from deploy.demo.children import Child, load_children, save_state, start_child, stop_child, wait_for
@@ -34,33 +35,36 @@ class Cluster:
     _ports: control.Ports = field(init=False)
 
     def __post_init__(self) -> None:
-        self._ports = control.Ports(*free_ports(5))
+        self._ports = control.Ports(*free_ports(6))
         self.authority = Authority(self.directory / "pki")
 
     @property
     def server(self) -> str:
         """The API server's address."""
-        return f"https://127.0.0.1:{self._ports.api}"
+        return f"https://{CONTROL}:{self._ports.api}"
 
     def start(self, nodes: Sequence[str], images: Sequence[Path]) -> None:
         """Start the control plane and ``nodes``, each with the image archives ``images``; wait until all are ready."""
         self.stop()
         self.directory.mkdir(parents=True)
+        open_network()
         self.authority.found()
         control.issue_identities(self.authority, self.server)
         self._start("etcd", control.storage(self.directory, self._ports))
-        self._start("apiserver", control.api_server(self.authority, self._ports))
+        self._start("apiserver", control.api_server(self.authority, self._ports, self.audit))
         self.wait_for(self._api_ready, _READY_SECONDS, "the API server is ready")
         for name, command in control.controllers(self.authority, self._ports):
             self._start(name, command)
         for number, name in enumerate(nodes, start=1):
             self.add_node(name, number, images)
+        self._start("proxy", control.proxy(self.authority, self._ports, nodes[0]))
         self.wait_for(self._nodes_ready, _READY_SECONDS, f"the nodes {', '.join(nodes)} are ready")
         self.wait_for(self._accounts_ready, _READY_SECONDS, "pods have an account to run as")
 
     def add_node(self, name: str, number: int, images: Sequence[Path]) -> None:
         """Start a containerd with ``images`` and a kubelet."""
-        node = Node(name, number, self.directory / name, *free_ports(2))
+        node = Node(name, number, self.directory / name, *free_ports(1))
+        add_address(node.address)
         node.prepare(self.authority, self.server)
         self.nodes[name] = node
         self._start(f"containerd-{name}", node.runtime_command())
@@ -108,6 +112,11 @@ class Cluster:
         wait_for(predicate, timeout, what, lambda: self.directory.glob("log/*.log"))
 
     @property
+    def audit(self) -> Path:
+        """Requests of the accounts of cpp-system, a JSON document a line."""
+        return self.directory / "audit.jsonl"
+
+    @property
     def _state(self) -> Path:
         return self.directory / "state.json"
 
@@ -149,6 +158,7 @@ class Cluster:
         end_shims(self.directory)
         unmount_under(self.directory)
         remove_networks(self.directory)
+        close_network()
         for node in self.nodes.values():
             node.remove_cgroups()
         self._children.clear()

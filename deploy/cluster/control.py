@@ -1,30 +1,35 @@
-"""The control plane: etcd, API server, controller manager and scheduler on loopback."""
+"""The control plane: etcd, API server, controller manager, scheduler and kube-proxy."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from deploy.cluster.network import CONTROL, PODS
 from deploy.cluster.pki import Authority
 from deploy.setup.kubernetes import KUBERNETES
 
 SERVICES = "10.96.0.0/16"
 _FIRST_SERVICE = "10.96.0.1"
+_AUDITED = "system:serviceaccounts:cpp-system"
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Free ports of 127.0.0.1."""
+    """Free ports; only the API server's is not one of 127.0.0.1."""
 
     api: int
     etcd: int
     etcd_peer: int
     manager: int
     scheduler: int
+    proxy: int
 
 
 def issue_identities(authority: Authority, server: str) -> None:
     """Issue what the API server shows to its clients, and the administrator's kubeconfig."""
-    authority.issue("apiserver", "/CN=kube-apiserver", "IP:127.0.0.1", f"IP:{_FIRST_SERVICE}", "DNS:localhost")
+    names = (f"IP:{CONTROL}", f"IP:{_FIRST_SERVICE}", "DNS:kubernetes.default.svc")
+    authority.issue("apiserver", "/CN=kube-apiserver", *names)
     authority.issue("admin", "/O=system:masters/CN=admin")
     authority.kubeconfig("admin", server)
 
@@ -44,14 +49,15 @@ def storage(directory: Path, ports: Ports) -> list[object]:
     ]
 
 
-def api_server(authority: Authority, ports: Ports) -> list[object]:
-    """Return the API server's command."""
+def api_server(authority: Authority, ports: Ports, audit: Path) -> list[object]:
+    """Return the API server's command; ``audit`` gets a line for each request that an account of cpp-system makes."""
     path = authority.path
+    path("audit.json").write_text(json.dumps(_audit_policy()))
     return [
         KUBERNETES / "kube-apiserver",
         f"--etcd-servers=http://127.0.0.1:{ports.etcd}",
-        "--bind-address=127.0.0.1",
-        "--advertise-address=127.0.0.1",
+        f"--bind-address={CONTROL}",
+        f"--advertise-address={CONTROL}",
         f"--secure-port={ports.api}",
         f"--service-cluster-ip-range={SERVICES}",
         f"--client-ca-file={authority.certificate}",
@@ -59,12 +65,32 @@ def api_server(authority: Authority, ports: Ports) -> list[object]:
         f"--tls-private-key-file={path('apiserver.key')}",
         f"--kubelet-client-certificate={path('admin.crt')}",
         f"--kubelet-client-key={path('admin.key')}",
+        "--kubelet-preferred-address-types=InternalIP",
         f"--service-account-key-file={path('accounts.pub')}",
         f"--service-account-signing-key-file={path('accounts.key')}",
         "--service-account-issuer=https://kubernetes.default.svc",
         "--authorization-mode=Node,RBAC",
         "--allow-privileged=true",
-        "--endpoint-reconciler-type=none",
+        f"--audit-policy-file={path('audit.json')}",
+        f"--audit-log-path={audit}",
+    ]
+
+
+def proxy(authority: Authority, ports: Ports, node: str) -> list[object]:
+    """Return kube-proxy's command; ``node`` is the one whose Services' local traffic it serves."""
+    untouched = [f"--conntrack-{key}=0" for key in ("max-per-core", "min")]
+    patience = [f"--conntrack-tcp-timeout-{key}=0s" for key in ("established", "close-wait")]
+    return [
+        KUBERNETES / "kube-proxy",
+        f"--kubeconfig={authority.path('admin.kubeconfig')}",
+        "--proxy-mode=iptables",
+        f"--hostname-override={node}",
+        f"--cluster-cidr={PODS}",
+        "--healthz-bind-address=",
+        f"--metrics-bind-address=127.0.0.1:{ports.proxy}",
+        "--iptables-localhost-nodeports=false",
+        *untouched,
+        *patience,
     ]
 
 
@@ -82,3 +108,13 @@ def controllers(authority: Authority, ports: Ports) -> Iterator[tuple[str, list[
         [KUBERNETES / "kube-controller-manager", *common, *accounts, f"--secure-port={ports.manager}"],
     )
     yield "scheduler", [KUBERNETES / "kube-scheduler", *common, f"--secure-port={ports.scheduler}"]
+
+
+def _audit_policy() -> dict[str, object]:
+    """Only who asked for what: enough to compare an identity's rights with what it uses."""
+    return {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{"level": "Metadata", "userGroups": [_AUDITED]}, {"level": "None"}],
+    }

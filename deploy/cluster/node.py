@@ -7,10 +7,12 @@ from pathlib import Path
 
 import yaml
 
+from deploy.cluster.network import node_address
 from deploy.cluster.pki import Authority
 from deploy.setup.kubernetes import KUBERNETES
 
 PAUSE = "localhost/pause:1"
+KUBELET_PORT = 10250
 _CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -21,8 +23,12 @@ class Node:
     name: str
     number: int
     directory: Path
-    kubelet_port: int
     health_port: int
+
+    @property
+    def address(self) -> str:
+        """Where its kubelet listens, on the usual port."""
+        return node_address(self.number)
 
     @property
     def socket(self) -> Path:
@@ -33,7 +39,8 @@ class Node:
         """Write its configuration, issue its identity, and make the control groups under which its pods run."""
         for folder in ("cni", "logs", "kubelet", "manifests"):
             (self.directory / folder).mkdir(parents=True, exist_ok=True)
-        authority.issue(self.name, f"/O=system:nodes/CN=system:node:{self.name}", f"DNS:{self.name}", "IP:127.0.0.1")
+        names = (f"DNS:{self.name}", f"IP:{self.address}")
+        authority.issue(self.name, f"/O=system:nodes/CN=system:node:{self.name}", *names)
         authority.kubeconfig(self.name, server)
         (self.directory / "cni/10-ptp.conflist").write_text(json.dumps(self._network()))
         (self.directory / "containerd.toml").write_text(self._runtime())
@@ -53,6 +60,7 @@ class Node:
             f"--root-dir={self.directory / 'kubelet'}",
             f"--cert-dir={self.directory / 'kubelet/pki'}",
             f"--hostname-override={self.name}",
+            f"--node-ip={self.address}",
             # Without it the cAdvisor inside says nothing of containers and pods.
             f"--containerd={self.socket}",
         ]
@@ -74,7 +82,9 @@ class Node:
 
     def _network(self) -> dict[str, object]:
         ranges = [[{"subnet": f"10.244.{self.number}.0/24"}]]
-        addresses = {"type": "host-local", "dataDir": str(self.directory / "addresses"), "ranges": ranges}
+        everywhere = [{"dst": "0.0.0.0/0"}]  # to Services and nodes, which are this machine
+        files = str(self.directory / "addresses")
+        addresses = {"type": "host-local", "dataDir": files, "ranges": ranges, "routes": everywhere}
         wire = {"type": "ptp", "ipMasq": False, "ipam": addresses}
         ports = {"type": "portmap", "capabilities": {"portMappings": True}}
         return {"cniVersion": "0.4.0", "name": self.name, "plugins": [wire, ports]}
@@ -106,8 +116,8 @@ state = "{self.directory}/run"
             "kind": "KubeletConfiguration",
             "authentication": {"anonymous": {"enabled": False}, "webhook": {"enabled": True}, "x509": certificates},
             "authorization": {"mode": "Webhook"},
-            "address": "127.0.0.1",
-            "port": self.kubelet_port,
+            "address": self.address,
+            "port": KUBELET_PORT,
             "healthzPort": self.health_port,
             "cgroupDriver": "cgroupfs",
             "cgroupRoot": f"/{self.name}",

@@ -9,7 +9,7 @@ COPY pyproject.toml ./
 RUN touch README.md && python3 -m venv /opt/cpp && /opt/cpp/bin/pip install --no-cache-dir ".[exporter]"
 COPY exporter exporter
 COPY actuator actuator
-RUN /opt/cpp/bin/pip install --no-cache-dir --no-deps --force-reinstall .
+RUN /opt/cpp/bin/pip install --no-cache-dir --no-deps --force-reinstall . && /opt/cpp/bin/pip uninstall --yes pip
 
 FROM ${BASE}
 ARG VERSION=0.1.0
@@ -19,7 +19,7 @@ LABEL org.opencontainers.image.title="cpp-exporter" \
       org.opencontainers.image.version="${VERSION}" \
       org.opencontainers.image.revision="${REVISION}"
 # The state directory is made here, so that a new volume on it belongs to the user below.
-RUN apt-get update && apt-get install -y --no-install-recommends python3 && rm -rf /var/lib/apt/lists/* \
+RUN apt-get update && apt-get install -y --no-install-recommends python3 && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
  && install -d -o 65532 -g 65532 -m 0700 /var/lib/cpp-exporter
 COPY --from=build /opt/cpp /opt/cpp
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1

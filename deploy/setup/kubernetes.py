@@ -1,38 +1,50 @@
-"""Kubernetes itself, built from its Go modules: no registry of images and no download of releases is needed."""
+"""Kubernetes and Helm, built from their Go modules: no registry of images and no download of releases is needed."""
 
 import re
+from collections.abc import Sequence
+from pathlib import Path
 
 from deploy.setup.builds import find_go
 from deploy.setup.shell import SetupError, run_logged
 from deploy.setup.stamps import BIN, BUILD, ROOT, content_key, is_fresh, mark_done
 
 KUBERNETES = BIN / "kubernetes"
-_SOURCES = ROOT / "deploy/cluster/programs"
-_PROGRAMS = ("kubectl", "kube-apiserver", "kube-scheduler", "kube-controller-manager", "kubelet")
-_VERSION = "k8s.io/component-base/version"
+HELM = KUBERNETES / "helm"
+_KUBERNETES_SOURCES = ROOT / "deploy/cluster/programs"
+_HELM_SOURCES = ROOT / "deploy/cluster/helm"
+_PROGRAMS = ("kubectl", "kube-apiserver", "kube-scheduler", "kube-controller-manager", "kubelet", "kube-proxy")
+_VERSION = "k8s.io/component-base/version.git"
+_KNOWN_TO_HELM = "helm.sh/helm/v3/pkg/chartutil.k8s"
 
 
 def build_kubernetes() -> None:
-    """Build the five programs, about five minutes on two cores; again only when their versions change."""
-    go, toolchain = find_go("Kubernetes")
-    outputs = [KUBERNETES / program for program in _PROGRAMS]
-    key = content_key(_SOURCES.iterdir(), toolchain)
-    if is_fresh("kubernetes", key, outputs):
+    """Build the programs, about five minutes on two cores; again only when their versions change."""
+    version, minor = _version()
+    packages = [f"k8s.io/kubernetes/cmd/{program}" for program in _PROGRAMS]
+    # A build from modules does not know its version; kubelets ask the API server for it, Helm's charts ask Helm.
+    named = [f"-X {_VERSION}Version={version}", f"-X {_VERSION}Major=1", f"-X {_VERSION}Minor={minor}"]
+    _build("Kubernetes (about five minutes the first time)", _KUBERNETES_SOURCES, packages, named)
+    named = [f"-X {_KNOWN_TO_HELM}VersionMajor=1", f"-X {_KNOWN_TO_HELM}VersionMinor={minor}"]
+    _build("Helm (a minute the first time)", _HELM_SOURCES, ["helm.sh/helm/v3/cmd/helm"], named)
+
+
+def _build(what: str, sources: Path, packages: Sequence[str], named: Sequence[str]) -> None:
+    go, toolchain = find_go("Kubernetes and Helm")
+    outputs = [KUBERNETES / package.rpartition("/")[2] for package in packages]
+    key = content_key(sources.iterdir(), toolchain)
+    stamp = f"kubernetes-{sources.name}"
+    if is_fresh(stamp, key, outputs):
         return
     KUBERNETES.mkdir(parents=True, exist_ok=True)
-    packages = [f"k8s.io/kubernetes/cmd/{program}" for program in _PROGRAMS]
-    command = [go, "build", f"-ldflags={_flags()}", "-o", f"{KUBERNETES}/", *packages]
+    command = [go, "build", f"-ldflags={' '.join(['-s -w', *named])}", "-o", f"{KUBERNETES}/", *packages]
     settings = {"CGO_ENABLED": "0", "GOWORK": "off"}
-    what = "build Kubernetes (about five minutes the first time)"
-    run_logged(what, command, BUILD / "setup/kubernetes.log", cwd=_SOURCES, environment=settings)
-    mark_done("kubernetes", key)
+    run_logged(f"build {what}", command, BUILD / f"setup/{stamp}.log", cwd=sources, environment=settings)
+    mark_done(stamp, key)
 
 
-def _flags() -> str:
-    """Say the version, which a build from modules does not know: kubelets ask the API server for it."""
-    found = re.search(r"k8s\.io/kubernetes (v1\.(\d+)\.\d+)", (_SOURCES / "go.mod").read_text())
+def _version() -> tuple[str, str]:
+    """Return Kubernetes' version, such as v1.35.4, and its minor number."""
+    found = re.search(r"k8s\.io/kubernetes (v1\.(\d+)\.\d+)", (_KUBERNETES_SOURCES / "go.mod").read_text())
     if found is None:
-        raise SetupError(f"{_SOURCES}/go.mod does not require k8s.io/kubernetes")
-    version, minor = found.groups()
-    named = {"gitVersion": version, "gitMajor": "1", "gitMinor": minor}
-    return " ".join(["-s -w", *(f"-X {_VERSION}.{name}={value}" for name, value in named.items())])
+        raise SetupError(f"{_KUBERNETES_SOURCES}/go.mod does not require k8s.io/kubernetes")
+    return found[1], found[2]

@@ -48,6 +48,12 @@ def test_the_actuator_image_carries_no_forecasting_library() -> None:
     assert inside(build_shipped("actuator"), "-c", probe, entrypoint="/opt/cpp/bin/python").stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize("name", ["exporter", "actuator", "probe"])
+def test_no_image_carries_what_it_was_made_with(name: str) -> None:
+    probe = "import importlib.util as u; print([n for n in ('pip',) if u.find_spec(n)])"
+    assert inside(build_shipped(name), "-c", probe, entrypoint="/opt/cpp/bin/python").stdout.strip() == "[]"
+
+
 def test_the_exporter_image_carries_the_training_library() -> None:
     answer = inside(build_shipped("exporter"), "-c", "import pmdarima", entrypoint="/opt/cpp/bin/python")
     assert answer.returncode == 0, answer.stderr

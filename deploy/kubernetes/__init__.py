@@ -1,0 +1,1 @@
+"""Manifests for kustomize, made from the Helm chart."""
