@@ -8,6 +8,7 @@ only (dry run), under the rights that are shipped.
 import json
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import time
@@ -55,10 +56,10 @@ def main() -> None:
     first, *others = sorted(os.sched_getaffinity(0))
     if not others:
         sys.exit("the actuator has a core for itself here, and all else another; this machine has one")
-    os.sched_setaffinity(0, others[:1])  # what is started inherits it
     cluster = Cluster(Path(tempfile.gettempdir()) / f"cpp-fleet-{os.getpid()}")
     try:
         pods = _start(cluster)
+        _confine(others[0])
         alerts = [(DEMANDS[n % len(DEMANDS)], pod) for n, pod in enumerate(Random(7).sample(pods, ALERTS))]
         with answering(Says(pods, alerts)) as prometheus, _actuator(cluster, prometheus, first) as (child, url):
             missed = _measure(cluster, child, url, alerts)
@@ -81,8 +82,15 @@ def _start(cluster: Cluster) -> list[SimulatedPod]:
     return pods
 
 
+def _confine(core: int) -> None:
+    """Leave one core to this process and all that it has started; what is started from now on inherits it."""
+    own = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    for process in (os.getpid(), *own):
+        command = ["taskset", "--all-tasks", "--cpu-list", "--pid", str(core), str(process)]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+
+
 def _running(cluster: Cluster) -> int:
-    """Ask the API server's own count, and for one pod in the list's metadata the number that remains."""
     path = "/api/v1/pods?fieldSelector=status.phase%3DRunning"
     return len(json.loads(cluster.kubectl("get", f"--raw={path}"))["items"])
 
@@ -93,7 +101,7 @@ def _actuator(cluster: Cluster, prometheus: str, core: int) -> Iterator[tuple[Ch
     folder.mkdir()
     (folder / "token").write_text(_TOKEN)
     (folder / "actuator.yml").write_text(yaml.safe_dump(_configuration(cluster, folder, prometheus)))
-    run = [VENV / "bin/cpp-actuator", "run", f"--config.file={folder / 'actuator.yml'}", "--log.level=warning"]
+    run = [VENV / "bin/cpp-actuator", "run", f"--config.file={folder / 'actuator.yml'}"]
     log = cluster.directory / "log/actuator.log"
     child = start_child("actuator", ["taskset", "--cpu-list", core, *run, f"--web.listen-address={address}"], log)
     try:

@@ -1,6 +1,7 @@
 """A simulated cluster: nodes and pods that KWOK keeps, and how to make many objects at once."""
 
 import hashlib
+import json
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -53,10 +54,17 @@ class Fleet:
     def populate(self) -> list[SimulatedPod]:
         """Make nodes, namespaces, workloads, pods, budgets and autoscalers; return the pods."""
         with ThreadPoolExecutor(_MAKERS) as makers:
-            list(makers.map(lambda node: self._make("api/v1/nodes", node), _nodes()))
+            list(makers.map(self._make_node, _nodes()))
             list(makers.map(self._open_namespace, range(_NAMESPACES)))
             owners = list(makers.map(self._make_owner, range(PODS // _REPLICAS)))
             return list(makers.map(lambda number: self._make_pod(number, owners[number // _REPLICAS]), range(PODS)))
+
+    def _make_node(self, node: Document) -> None:
+        """The API server taints a new node until controllers, of which there are none here, find it Ready."""
+        path = f"api/v1/nodes/{self._make('api/v1/nodes', node)['metadata']['name']}"
+        merge = {"Content-Type": "application/merge-patch+json"}
+        body = json.dumps({"spec": {"taints": None}})
+        self._session().patch(f"{self.server}/{path}", data=body, headers=merge, timeout=60).raise_for_status()
 
     def _open_namespace(self, number: int) -> None:
         name = _namespace(number)
@@ -89,6 +97,7 @@ class Fleet:
     def _session(self) -> requests.Session:
         if not hasattr(self._sessions, "own"):
             session = requests.Session()
+            session.trust_env = False  # an authority that the environment names would count for more than our own
             session.cert = (str(self.authority.path("admin.crt")), str(self.authority.path("admin.key")))
             session.verify = str(self.authority.certificate)
             self._sessions.own = session
