@@ -44,7 +44,7 @@ def _unnamed(labels: Mapping[str, str]) -> Refusal | None:
     if not any(labels.get(name) for name in ("pod", "container", "container_id")):
         return _final("no_container", "names neither container nor pod")
     if not labels.get("container_id"):
-        return _final("no_container_id", "has no container_id, by which Docker is asked")
+        return _final("no_container_id", "has no container_id, by which containers are told apart")
     return None
 
 

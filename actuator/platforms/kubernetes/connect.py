@@ -9,7 +9,7 @@ from kubernetes.config import ConfigException, load_incluster_config, new_client
 from actuator.config import ConfigError
 from actuator.platforms.settings import KubernetesConfig
 
-_from_file: Callable[[str], ApiClient] = new_client_from_config
+_from_file: Callable[..., ApiClient] = new_client_from_config
 _from_pod: Callable[..., None] = load_incluster_config
 
 

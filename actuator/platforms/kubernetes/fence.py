@@ -8,7 +8,7 @@ from kubernetes.client import ApiClient, Configuration
 from actuator.platforms.errors import UnavailableError
 
 
-class FencedClient(ApiClient):  # type: ignore[misc]
+class FencedClient(ApiClient):
     """Refuses each request that is more than a question while ``leads`` says no."""
 
     def __init__(self, configuration: Configuration, leads: Callable[[], bool]) -> None:
