@@ -7,7 +7,7 @@ export PYTHONDONTWRITEBYTECODE := 1
 # A plain su keeps a PATH without them; Docker's daemon calls iptables, Debian's tools call ldconfig.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-tests demo demo-down test test-kubernetes checks pytest lint format bench bench-forecast bench-cold-start bench-behaviour docs
+.PHONY: help setup setup-tests demo demo-down test test-kubernetes checks pytest lint format bench bench-forecast bench-cold-start bench-behaviour bench-kubernetes docs
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,7 +49,7 @@ format: ## put the sources into the project's form
 	$(VENV)/ruff format
 
 bench: setup ## measure against peers; lines of JSON
-	@status=0; for file in $(filter-out %/bench_forecast.py %/bench_cold_start.py %/bench_behaviour.py,$(wildcard tests/bench/bench_*.py)); do $(VENV)/python $$file || status=$$?; done; exit $$status
+	@status=0; for file in $(filter-out %/bench_forecast.py %/bench_cold_start.py %/bench_behaviour.py %/bench_kubernetes.py,$(wildcard tests/bench/bench_*.py)); do $(VENV)/python $$file || status=$$?; done; exit $$status
 
 bench-forecast: setup ## measure the forecast against peers (hours; BENCH_ARGS="--series 8 --budget 60" for less)
 	@OPENBLAS_NUM_THREADS=1 nice -n 19 $(VENV)/python tests/bench/bench_forecast.py $(BENCH_ARGS)
@@ -59,6 +59,10 @@ bench-cold-start: setup ## measure a fresh replica's forecast; needs the recordi
 
 bench-behaviour: setup-tests ## measure anomaly, risk, leaks, live interference and the probe's cost (BENCH_ARGS="--parts leaks" for one)
 	@OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 nice -n 19 $(VENV)/python tests/bench/bench_behaviour.py $(BENCH_ARGS)
+
+bench-kubernetes: ## plan a thousand alerts about a simulated cluster of 500 nodes and 5,000 pods (minutes)
+	@$(PYTHON) -m deploy.setup --for-kubernetes
+	@$(VENV)/python tests/bench/bench_kubernetes.py
 
 docs: setup ## write the generated pages anew
 	$(VENV)/python -m exporter.publish.docs docs

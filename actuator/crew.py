@@ -25,10 +25,10 @@ class Crew:
         self._begun: list[Future[None]] = []
 
     @property
-    def full(self) -> bool:
-        """Whether what is begun now would wait for a thread."""
+    def free(self) -> int:
+        """How many works begun now would not wait for a thread."""
         self._begun = [work for work in self._begun if not work.done() or work.exception()]
-        return len(self._begun) >= _HANDS
+        return max(_HANDS - len(self._begun), 0)
 
     def begin(self, right: AbstractContextManager[object], work: Callable[[], None]) -> None:
         """Do ``work`` in another thread, and leave ``right`` after it."""

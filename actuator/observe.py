@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
@@ -26,10 +27,11 @@ class PrometheusError(Exception):
 
 
 class Observer:
-    """Asks one Prometheus; stateless and safe to share between threads."""
+    """Asks one Prometheus; safe to share between threads, each of which has connections of its own."""
 
     def __init__(self, url: str, timeout: float, scrape_interval: float) -> None:
         self._url, self._timeout, self._scrape_interval = url.rstrip("/"), timeout, scrape_interval
+        self._own = threading.local()
 
     def observe(self, order: Order, at: float) -> Observation:
         """Return the state of the order's container at ``at`` (epoch seconds).
@@ -86,7 +88,7 @@ class Observer:
 
     def _get(self, path: str, parameters: Mapping[str, str]) -> tuple[Mapping[str, Any], float]:
         try:
-            response = requests.get(f"{self._url}/api/v1/{path}", params=parameters, timeout=self._timeout)
+            response = self._session().get(f"{self._url}/api/v1/{path}", params=parameters, timeout=self._timeout)
             answer = response.json()
         except (requests.RequestException, ValueError) as e:
             raise PrometheusError(f"{self._url}: {e}"[:256]) from e
@@ -95,6 +97,13 @@ class Observer:
             raise PrometheusError(f"{self._url} answered {response.status_code}: {error}"[:256])
         data: Mapping[str, Any] = answer["data"]
         return data, _date(response)
+
+    def _session(self) -> requests.Session:
+        """Sessions, of which each keeps its connection open, are not safe to share."""
+        if not hasattr(self._own, "session"):
+            self._own.session = requests.Session()
+        session: requests.Session = self._own.session
+        return session
 
 
 def _concerns(labels: Mapping[str, str], order: Order) -> bool:

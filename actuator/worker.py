@@ -1,7 +1,8 @@
-"""The worker: takes due orders one by one through observe, decide, record; a crew of threads carries plans out."""
+"""The worker: looks at due orders some at a time, decides on one by one; a crew of threads carries plans out."""
 
 import threading
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -13,12 +14,13 @@ from actuator.config import Config
 from actuator.crew import Crew
 from actuator.decide import decide
 from actuator.duties import Duties
+from actuator.eyes import Eyes, Seen
 from actuator.gate import Gate
 from actuator.ledger.database import LedgerError
 from actuator.ledger.protocol import Ledger
 from actuator.metrics import Meters
-from actuator.model import Allocation, Intent, Notice, Order, OrderState, Plan, Refusal
-from actuator.platforms.errors import DEFERRED, PlatformError
+from actuator.model import Intent, Notice, Order, OrderState, Plan, Refusal
+from actuator.platforms.errors import DEFERRED
 from actuator.platforms.protocol import Platform
 from actuator.records import Origin, StepRecord
 from actuator.recovery import Recovery
@@ -63,6 +65,7 @@ class Worker:
         self._retry = config.prometheus.scrape_interval
         self._wake, self._stop = threading.Event(), threading.Event()
         self._ledger_down = self._running = False
+        self._eyes = Eyes(peers.ledger, peers.platform, peers.observer, clock)
 
     def wake(self) -> None:
         """Let the next pass begin now."""
@@ -123,22 +126,37 @@ class Worker:
             self._peers.relocations.tend(self._clock())
 
     def _serve_due(self) -> None:
-        for order in self._peers.ledger.due_orders(self._clock()):
-            if self._stop.is_set() or self._peers.crew.full:
-                return
-            if not self._try(partial(self._serve, order)):
-                self._put_off(order)
+        due = self._peers.ledger.due_orders(self._clock())
+        while due and not self._stop.is_set() and (hands := self._peers.crew.free):
+            self._serve_together(due[:hands])
+            due = due[hands:]
 
-    def _serve(self, order: Order) -> None:
-        with ExitStack() as right:
-            if not right.enter_context(self._peers.ledger.acting(order.target)) or not self._still_due(order):
+    def _serve_together(self, orders: Sequence[Order]) -> None:
+        """Look at all at once, which takes time; decide on one after the other, since each decision bears on others."""
+        with ExitStack() as rights:
+            taken = [(order, right) for order in orders if (right := self._take(order, rights)) is not None]
+            closed = self._peers.gate.refusal()
+            if closed is not None:
+                for order, _ in taken:
+                    self._try(partial(self._refuse, order, closed))
                 return
-            verdict = self._peers.gate.refusal() or self._decide(order)
-            if not isinstance(verdict, Plan):
-                self._refuse(order, verdict)
-            elif self._free(order, verdict, right):
-                records = self._record(order, verdict)
-                self._peers.crew.begin(right.pop_all(), partial(self._finish, order, records))
+            for (order, right), seen in zip(taken, self._eyes.look(order for order, _ in taken), strict=True):
+                if not self._try(partial(self._serve, order, right, seen)):
+                    self._put_off(order)
+
+    def _take(self, order: Order, rights: ExitStack) -> ExitStack | None:
+        """Return the right to touch the order's container, where it is to be had and the order is still due."""
+        right = rights.enter_context(ExitStack())
+        free = right.enter_context(self._peers.ledger.acting(order.target))
+        return right if free and self._still_due(order) else None
+
+    def _serve(self, order: Order, right: ExitStack, seen: Future[Seen]) -> None:
+        verdict = self._decide(order, seen.result())
+        if not isinstance(verdict, Plan):
+            self._refuse(order, verdict)
+        elif self._free(order, verdict, right):
+            records = self._record(order, verdict)
+            self._peers.crew.begin(right.pop_all(), partial(self._finish, order, records))
 
     def _free(self, order: Order, plan: Plan, right: ExitStack) -> bool:
         """A plan may take another pod than its order is about; that one must be in no other hand either."""
@@ -156,22 +174,13 @@ class Worker:
             self._put_off(order)
         self.wake()
 
-    def _decide(self, order: Order) -> Plan | Refusal:
-        try:
-            allocation = self._look(order)
-        except PlatformError as error:
-            return Refusal("platform_unavailable", str(error), retryable=True)
-        at = self._clock()
-        observation = self._peers.observer.observe(order, at)
+    def _decide(self, order: Order, seen: Seen) -> Plan | Refusal:
+        if isinstance(seen, Refusal):
+            return seen
+        (allocation, observation), at = seen, seen[1].at
         memory = self._peers.ledger.recall(order, allocation, at)
         scene = self._peers.surveyor.survey(order, at) if self._peers.surveyor and order.intent in _MOVES else None
         return decide(order, observation, allocation, memory, self._config.limits, scene)
-
-    def _look(self, order: Order) -> Allocation | None:
-        allocation = self._peers.platform.inspect(order.target)
-        if allocation is not None and allocation.running:  # a stopped one has no limits to compare
-            self._peers.ledger.note_allocation(order.target, allocation, self._clock())
-        return allocation
 
     def _record(self, order: Order, plan: Plan) -> list[StepRecord]:
         _log.info("plan", order=order.id, alert=order.alert, container=order.target.container, reason=plan.reason)

@@ -50,7 +50,7 @@ def _lower(s: Situation, limit: float, need: float) -> Plan | Refusal:
 
 
 def _floor(s: Situation) -> float:
-    """What no reclaim goes under: for memory the pages in use, since less would kill, and for both a share to live on."""
+    """What no reclaim goes under: a share to live on, and for memory the pages in use, since less would kill."""
     if s.order.resource == "cpu":
         return s.limits.throttle_floor
     return max(s.usage * s.limits.memory_floor, s.limits.reclaim_least_memory)

@@ -63,7 +63,7 @@ def find_order(connection: sqlite3.Connection, order_id: int) -> Order | None:
 
 
 def due_orders(connection: sqlite3.Connection, at: float) -> list[Order]:
-    """Return open orders whose time has come, most severe first, then strongest intent, then oldest."""
+    """Return open orders whose time has come: most severe, not yet tried, strongest intent, oldest first."""
     rows = connection.execute("SELECT * FROM orders WHERE state = 'open' AND not_before <= ?", (at,)).fetchall()
     return sorted((order_of(row) for row in rows), key=_rank)
 
@@ -112,8 +112,9 @@ def severity_rank(severity: str) -> int:
     return _SEVERITY.get(severity.lower(), len(_SEVERITY))
 
 
-def _rank(order: Order) -> tuple[int, int, int]:
-    return severity_rank(order.severity), PRECEDENCE.index(order.intent), order.id
+def _rank(order: Order) -> tuple[int, bool, int, int]:
+    """Of a thousand orders those refused for now would else be tried again before the last had a first try."""
+    return severity_rank(order.severity), order.not_before > 0, PRECEDENCE.index(order.intent), order.id
 
 
 def open_restore(connection: sqlite3.Connection, target: Target, at: float) -> int:

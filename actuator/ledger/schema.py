@@ -48,6 +48,8 @@ CREATE TABLE held (target TEXT NOT NULL, resource TEXT NOT NULL, owner_limit REA
 """
 
 _VIEWS = """
+CREATE INDEX orders_by_container ON orders (target, state);
+CREATE INDEX steps_by_plan ON steps (verdict_id);
 CREATE INDEX moves ON steps (verdict_id) WHERE kind = 'place';
 CREATE VIEW moves_begun AS SELECT verdict_id FROM steps WHERE kind = 'place' AND starts > 0;
 -- What a clock gave back is no action that a container must rest from, or that uses up the budget.

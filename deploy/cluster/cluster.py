@@ -45,6 +45,17 @@ class Cluster:
 
     def start(self, nodes: Sequence[str], images: Sequence[Path]) -> None:
         """Start the control plane and ``nodes``, each with the image archives ``images``; wait until all are ready."""
+        self.start_api_server()
+        for name, command in control.controllers(self.authority, self._ports):
+            self._start(name, command)
+        for number, name in enumerate(nodes, start=1):
+            self.add_node(name, number, images)
+        self._start("proxy", control.proxy(self.authority, self._ports, nodes[0]))
+        self.wait_for(self._nodes_ready, _READY_SECONDS, f"the nodes {', '.join(nodes)} are ready")
+        self.wait_for(self._accounts_ready, _READY_SECONDS, "pods have an account to run as")
+
+    def start_api_server(self) -> None:
+        """Start etcd and the API server alone: nothing is scheduled, no object makes another, no node is real."""
         self.stop()
         self.directory.mkdir(parents=True)
         open_network()
@@ -53,13 +64,12 @@ class Cluster:
         self._start("etcd", control.storage(self.directory, self._ports))
         self._start("apiserver", control.api_server(self.authority, self._ports, self.audit))
         self.wait_for(self._api_ready, _READY_SECONDS, "the API server is ready")
-        for name, command in control.controllers(self.authority, self._ports):
-            self._start(name, command)
-        for number, name in enumerate(nodes, start=1):
-            self.add_node(name, number, images)
-        self._start("proxy", control.proxy(self.authority, self._ports, nodes[0]))
-        self.wait_for(self._nodes_ready, _READY_SECONDS, f"the nodes {', '.join(nodes)} are ready")
-        self.wait_for(self._accounts_ready, _READY_SECONDS, "pods have an account to run as")
+
+    def simulate(self, stages: str) -> None:
+        """Start KWOK, which keeps every node and pod as ``stages``, its configuration, say."""
+        config = self.directory / "stages.yaml"
+        config.write_text(stages)
+        self._start("kwok", control.simulator(self.authority, config))
 
     def add_node(self, name: str, number: int, images: Sequence[Path]) -> None:
         """Start a containerd with ``images`` and a kubelet."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from deploy.cluster.network import CONTROL, PODS
 from deploy.cluster.pki import Authority
-from deploy.setup.kubernetes import KUBERNETES
+from deploy.setup.kubernetes import KUBERNETES, KWOK
 
 SERVICES = "10.96.0.0/16"
 _FIRST_SERVICE = "10.96.0.1"
@@ -108,6 +108,17 @@ def controllers(authority: Authority, ports: Ports) -> Iterator[tuple[str, list[
         [KUBERNETES / "kube-controller-manager", *common, *accounts, f"--secure-port={ports.manager}"],
     )
     yield "scheduler", [KUBERNETES / "kube-scheduler", *common, f"--secure-port={ports.scheduler}"]
+
+
+def simulator(authority: Authority, config: Path) -> list[object]:
+    """Return KWOK's command; it renews no leases, since nobody here watches them."""
+    return [
+        KWOK,
+        f"--kubeconfig={authority.path('admin.kubeconfig')}",
+        f"--config={config}",
+        "--manage-all-nodes",
+        "--node-lease-duration-seconds=0",
+    ]
 
 
 def _audit_policy() -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Kubernetes and Helm, built from their Go modules: no registry of images and no download of releases is needed."""
+"""Kubernetes, Helm and KWOK, built from their Go modules: no registry of images and no releases are needed."""
 
 import re
 from collections.abc import Sequence
@@ -10,8 +10,10 @@ from deploy.setup.stamps import BIN, BUILD, ROOT, content_key, is_fresh, mark_do
 
 KUBERNETES = BIN / "kubernetes"
 HELM = KUBERNETES / "helm"
+KWOK = KUBERNETES / "kwok"
 _KUBERNETES_SOURCES = ROOT / "deploy/cluster/programs"
 _HELM_SOURCES = ROOT / "deploy/cluster/helm"
+_KWOK_SOURCES = ROOT / "deploy/cluster/kwok"
 _PROGRAMS = ("kubectl", "kube-apiserver", "kube-scheduler", "kube-controller-manager", "kubelet", "kube-proxy")
 _VERSION = "k8s.io/component-base/version.git"
 _KNOWN_TO_HELM = "helm.sh/helm/v3/pkg/chartutil.k8s"
@@ -28,8 +30,13 @@ def build_kubernetes() -> None:
     _build("Helm (a minute the first time)", _HELM_SOURCES, ["helm.sh/helm/v3/cmd/helm"], named)
 
 
+def build_kwok() -> None:
+    """Build what simulates nodes by the hundreds, for benches alone."""
+    _build("KWOK (a minute the first time)", _KWOK_SOURCES, ["sigs.k8s.io/kwok/cmd/kwok"], [])
+
+
 def _build(what: str, sources: Path, packages: Sequence[str], named: Sequence[str]) -> None:
-    go, toolchain = find_go("Kubernetes and Helm")
+    go, toolchain = find_go("Kubernetes, Helm and KWOK")
     outputs = [KUBERNETES / package.rpartition("/")[2] for package in packages]
     key = content_key(sources.iterdir(), toolchain)
     stamp = f"kubernetes-{sources.name}"

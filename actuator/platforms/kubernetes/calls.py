@@ -33,16 +33,24 @@ class Calls:
 
     def __call__(self, method: Callable[..., Any], *arguments: object, **options: object) -> Document:
         """Return the answer's document. Raises PlatformError."""
+        try:
+            document: Document = json.loads(self.text(method, *arguments, **options))
+        except ValueError as error:
+            raise UnavailableError(f"the API server's answer makes no sense: {error}") from error
+        return document
+
+    def text(self, method: Callable[..., Any], *arguments: object, **options: object) -> bytes:
+        """Return the answer as it came. Raises PlatformError."""
         for attempt in stamina.retry_context(on=_wait, attempts=self._attempts):
             with attempt:
                 return self._once(method, *arguments, **options)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _once(self, method: Callable[..., Any], *arguments: object, **options: object) -> Document:
+    def _once(self, method: Callable[..., Any], *arguments: object, **options: object) -> bytes:
         try:
             answer = method(*arguments, _preload_content=False, _request_timeout=self._timeout, **options)
-            document: Document = json.loads(answer.data)
-            return document
+            text: bytes = answer.data
+            return text
         except ApiException as error:
             raise _meaning(error) from error
         except (urllib3.exceptions.HTTPError, OSError) as error:

@@ -19,6 +19,8 @@ _TIER = "cpp/security-tier"
 _PART = "cpp/part"
 _OVER = ("Succeeded", "Failed")
 _COUNTS_FOR = 10.0
+_EFFORT = 20.0
+"""Of the time, not more than one part in so many is spent on looking at everything."""
 
 
 class Snapshot:
@@ -60,7 +62,7 @@ class ClusterView:
     def __init__(self, api: ClusterApi, home: str, clock: Callable[[], float] = time.monotonic) -> None:
         """``home`` is the namespace of this system, none of whose pods is moved."""
         self._api, self._home = api, home
-        self._snapshots = Lately(lambda: Snapshot(api.nodes(), api.pods()), _COUNTS_FOR, clock)
+        self._snapshots = Lately(lambda: Snapshot(api.nodes(), api.pods()), _COUNTS_FOR, clock, _EFFORT)
         self._budgets = Lately(api.budgets, _COUNTS_FOR, clock)
         self._namespaces = Lately(api.namespace, _COUNTS_FOR, clock)
 

@@ -25,7 +25,8 @@ def test_a_file_of_the_first_version_is_brought_up_to_date_with_what_is_in_it(tm
     path = tmp_path / "ledger.sqlite"
     SqliteLedger(path).close()
     change(path, "ALTER TABLE steps DROP COLUMN node; ALTER TABLE steps DROP COLUMN uid;")
-    change(path, "DROP INDEX moves; DROP VIEW moves_begun; PRAGMA user_version = 1;")
+    change(path, "DROP INDEX orders_by_container; DROP INDEX steps_by_plan; DROP INDEX moves; DROP VIEW moves_begun;")
+    change(path, "PRAGMA user_version = 1;")
     change(
         path,
         "INSERT INTO meta VALUES ('paused', 'yes');",

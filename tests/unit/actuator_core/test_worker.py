@@ -1,5 +1,8 @@
 """From an open order to a changed kernel, and every reason not to."""
 
+import itertools
+import math
+import threading
 from typing import Any
 
 import pytest
@@ -300,3 +303,30 @@ def test_the_kernels_rounding_is_not_the_owners_wish_and_anything_more_is(
     world.work()
     (held,) = world.service.ledger.held()
     assert held.owner_limit == owner
+
+
+def test_several_containers_are_looked_at_side_by_side(world: Any, make_alert: Any, monkeypatch: Any) -> None:
+    both, looks, observe = threading.Barrier(2, timeout=5), itertools.count(), world.truth.observe
+
+    def meet(order: Any, at: float) -> Any:
+        if next(looks) < 2:
+            both.wait()
+        return observe(order, at)
+
+    world.kernel.add("db", 1.0, None)
+    monkeypatch.setattr(world.truth, "observe", meet)
+    world.post(make_alert(), make_alert(container="db"))
+    world.work()
+    assert [action["outcome"] for action in world.actions()] == ["done", "done"]
+
+
+def test_an_order_that_waits_for_its_first_try_comes_before_a_stronger_one_that_was_refused(
+    world: Any, make_alert: Any
+) -> None:
+    world.truth.say(sample_age=math.inf)
+    world.post(make_alert(intent="relieve"))
+    world.work()
+    world.clock.pass_by(60)
+    world.post(make_alert(container="db"), make_alert(container="db", intent="reclaim", labels={"severity": "warning"}))
+    due = world.service.ledger.due_orders(world.clock())
+    assert [str(order.intent) for order in due] == ["reclaim", "reserve", "relieve"]
