@@ -49,8 +49,10 @@ class Carrier:
 
     def pretend(self, records: Sequence[StepRecord]) -> None:
         """Record the steps as DRY_RUN."""
+        outcome = StepOutcome(StepState.DRY_RUN)
+        self._ledger.pretend(records, self._clock())
         for record in records:
-            self._end(record, StepOutcome(StepState.DRY_RUN))
+            _tell(record, outcome)
 
     def finish(self, record: StepRecord) -> None:
         """Finish a step that a crash interrupted, once more and no more than that."""
@@ -79,18 +81,22 @@ class Carrier:
 
     def _end(self, record: StepRecord, outcome: StepOutcome) -> None:
         self._ledger.end_step(record, outcome, self._clock())
-        log = _log.error if outcome.state is StepState.FAILED else _log.info
-        log(
-            "step",
-            order=record.order_id,
-            container=record.target.container,
-            kind=record.step.kind,
-            resource=record.step.resource,
-            before=_short(record.step.before),
-            after=_short(record.step.after),
-            state=str(outcome.state),
-            error=outcome.error,
-        )
+        _tell(record, outcome)
+
+
+def _tell(record: StepRecord, outcome: StepOutcome) -> None:
+    log = _log.error if outcome.state is StepState.FAILED else _log.info
+    log(
+        "step",
+        order=record.order_id,
+        container=record.target.container,
+        kind=record.step.kind,
+        resource=record.step.resource,
+        before=_short(record.step.before),
+        after=_short(record.step.after),
+        state=str(outcome.state),
+        error=outcome.error,
+    )
 
 
 def _short(amount: float | None) -> float | None:

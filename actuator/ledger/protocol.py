@@ -72,6 +72,9 @@ class Ledger(Protocol):
     def end_step(self, record: StepRecord, outcome: StepOutcome, at: float) -> None:
         """Record what became of the step and its effects; what a plan gives up for a limit ends with it."""
 
+    def pretend(self, records: Sequence[StepRecord], at: float) -> None:
+        """Record that the steps would have been taken."""
+
     def cancel_planned(self, order_id: int, at: float) -> None:
         """Cancel the order's steps that have not begun."""
 

@@ -116,6 +116,12 @@ class SqliteLedger:
                 for rest in journal.end_ledger_steps(connection, record, at):
                     effects.apply_effects(connection, rest, StepState.DONE, at)
 
+    def pretend(self, records: Sequence[StepRecord], at: float) -> None:
+        """See Ledger."""
+        with self._write() as connection:
+            for record in records:
+                journal.end_step(connection, record, StepOutcome(StepState.DRY_RUN), at)
+
     def cancel_planned(self, order_id: int, at: float) -> None:
         """See Ledger."""
         with self._write() as connection:

@@ -9,16 +9,18 @@ from actuator.platforms.kubernetes.lately import Lately
 from actuator.platforms.kubernetes.rivals import Owner, Verticals, rivals
 
 _COUNTS_FOR = 10.0
+_SETTLED_FOR = 60.0
+"""What a node has, and who made a replica set, changes with a restart of the one and a new name of the other."""
 
 
 class Surroundings:
-    """Answers of one API server, each at most ``_COUNTS_FOR`` seconds old by ``clock``."""
+    """Answers of one API server, each at most a minute old by ``clock``, and ten seconds where people may write."""
 
     def __init__(self, api: Api, clock: Callable[[], float]) -> None:
         self._api = api
-        self._nodes = Lately(api.node, _COUNTS_FOR, clock)
+        self._nodes = Lately(api.node, _SETTLED_FOR, clock)
         self._namespaces = Lately(api.namespace, _COUNTS_FOR, clock)
-        self._replica_sets = Lately(api.replica_set, _COUNTS_FOR, clock)
+        self._replica_sets = Lately(api.replica_set, _SETTLED_FOR, clock)
         self._horizontals = Lately(api.horizontals, _COUNTS_FOR, clock)
         self._verticals = Lately(self._installed_verticals, _COUNTS_FOR, clock)
 
