@@ -62,18 +62,18 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 class Database:
-    """A connection behind a lock. Autocommit is off only within ``write``."""
+    """Two connections, each behind a lock: readers need not wait for a writer that waits for its witness.
+
+    Autocommit is off only within ``write``.
+    """
 
     def __init__(self, path: Path, witness: Witness) -> None:
         self.path, self._witness = path, witness
         self.writable = True
         """Whether the last write that had something to write is on disk."""
-        self._lock = threading.RLock()
+        self._lock, self._reading = threading.RLock(), threading.RLock()
         try:
-            self._connection = sqlite3.connect(
-                path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
-            )
-            self._connection.row_factory = sqlite3.Row
+            self._connection, self._reader = _connect(path), _connect(path)
             self._connection.execute("PRAGMA journal_mode = WAL")
             # NORMAL would let a power cut forget the last commits, and with them alerts already acknowledged.
             self._connection.execute("PRAGMA synchronous = FULL")
@@ -101,16 +101,22 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[sqlite3.Connection]:
-        """Run queries on one connection, alone."""
-        with self._lock:
+        """Run queries, alone, on what is committed at the first of them."""
+        with self._reading:
             try:
-                yield self._connection
+                self._reader.execute("BEGIN")
+                try:
+                    yield self._reader
+                finally:
+                    if self._reader.in_transaction:
+                        self._reader.execute("ROLLBACK")
             except sqlite3.Error as error:
                 raise LedgerError(f"{self.path}: {error}") from error
 
     def close(self) -> None:
         """Close the file."""
-        with self._lock:
+        with self._lock, self._reading:
+            self._reader.close()
             self._connection.close()
 
     @contextmanager
@@ -137,3 +143,9 @@ class Database:
             raise LedgerError(f"{self.path}: {error.strerror}") from error
         if not same:
             raise LedgerError(f"{self.path}: was replaced while in use; restart")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    connection.row_factory = sqlite3.Row
+    return connection

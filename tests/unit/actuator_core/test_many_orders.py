@@ -1,14 +1,18 @@
 import sqlite3
+import threading
 from collections.abc import Iterator
 from itertools import count
+from pathlib import Path
 
 import pytest
 
+from actuator.ledger.database import Unseen
 from actuator.ledger.journal import record_plan
 from actuator.ledger.live import live_rows
 from actuator.ledger.orders import NewOrder, insert_order, strongest_rival
 from actuator.ledger.rows import key
 from actuator.ledger.schema import prepare
+from actuator.ledger.sqlite import SqliteLedger
 from actuator.model import Intent, Order, OrderState, Plan, Step, Target
 from actuator.records import Origin
 
@@ -51,3 +55,27 @@ def test_what_is_asked_about_one_container_takes_no_longer_with_a_thousand_other
     few = work(connection)
     open_orders(connection, range(10, 1000))
     assert work(connection) < 1.5 * few
+
+
+class Slow(Unseen):
+    """A witness that takes its time, as an API server does."""
+
+    def __init__(self) -> None:
+        self.asked, self.go_on = threading.Event(), threading.Event()
+
+    def publish(self, connection: sqlite3.Connection) -> None:
+        self.asked.set()
+        assert self.go_on.wait(5)
+
+
+def test_readers_see_what_is_committed_while_a_writer_waits_for_its_witness(tmp_path: Path) -> None:
+    slow = Slow()
+    ledger = SqliteLedger(tmp_path / "ledger.sqlite", slow)
+    writer = threading.Thread(target=ledger.put, args=("paused", "1"))
+    writer.start()
+    assert slow.asked.wait(5)
+    assert ledger.get("paused") is None
+    slow.go_on.set()
+    writer.join()
+    assert ledger.get("paused") == "1"
+    ledger.close()
