@@ -71,16 +71,23 @@ def parse_pods(chunks: Iterable[bytes]) -> Pods:
 def _pod(item: dict[str, Any]) -> tuple[tuple[str, str], Pod] | None:
     try:
         metadata, spec = item["metadata"], item["spec"]
-        namespace, said = metadata["namespace"], _said(metadata)
+        (namespace, name), said = _name(metadata), _said(metadata)
         pod = Pod(
             workload=said.get("cpp/workload") or _owner(metadata, spec.get("nodeName", "")),
             tenant=said.get("cpp/tenant") or namespace,
             containers=_containers(spec, item.get("status") or {}),
         )
-        return (namespace, metadata["name"]), pod
+        return (namespace, name), pod
     except (KeyError, TypeError, AttributeError) as error:
         _log.warning("pod left out", pod=str(item)[:120], reason=repr(error))
         return None
+
+
+def _name(metadata: dict[str, Any]) -> tuple[str, str]:
+    namespace, name = metadata["namespace"], metadata["name"]
+    if not isinstance(namespace, str) or not isinstance(name, str):
+        raise TypeError("namespace and name must be texts")
+    return namespace, name
 
 
 def _said(metadata: dict[str, Any]) -> dict[str, str]:

@@ -129,12 +129,17 @@ def test_what_prometheus_does_not_know_changes_nothing(serve: Serve) -> None:
         assert _arrive(node, _elders(node)).forecast() < 3 * LOW
 
 
-def test_a_prometheus_that_does_not_answer_is_no_trouble(free_port: Callable[[], int]) -> None:
+def test_a_prometheus_that_does_not_answer_is_left_alone_for_minutes_and_then_asked_again(
+    free_port: Callable[[], int],
+) -> None:
     node = Node(f"http://127.0.0.1:{free_port()}")
+    elders = _elders(node)
     with capture_logs() as logs:
-        _arrive(node, _elders(node))
-    said = [entry for entry in logs if entry["event"] == "a workload begins with nothing"]
-    assert sorted(entry["workload"] for entry in said) == ["shop/old/main", "shop/web/main"]
+        _arrive(node, elders)
+        assert [entry["event"] for entry in logs].count("a workload begins with nothing for now") == 1
+        node.second(ARRIVAL + 400)
+        elders.look(node.cycle)
+    assert [entry["event"] for entry in logs].count("a workload begins with nothing for now") == 2
 
 
 def test_what_is_asked_is_promql(serve: Serve, tmp_path: Path) -> None:

@@ -94,8 +94,13 @@ def test_of_two_pods_of_one_name_the_one_that_stays_counts() -> None:
 
 @pytest.mark.parametrize(
     "broken",
-    [{"metadata": {"name": "x"}, "spec": {}}, {"metadata": {"name": "x", "namespace": "y"}}, _pod(labels=["a"])],
-    ids=["no namespace", "no specification", "labels that are a list"],
+    [
+        {"metadata": {"name": "x"}, "spec": {}},
+        {"metadata": {"name": "x", "namespace": "y"}},
+        _pod(labels=["a"]),
+        {"metadata": {"name": "x", "namespace": {}, "annotations": {"cpp/workload": "w"}}, "spec": {}},
+    ],
+    ids=["no namespace", "no specification", "labels that are a list", "a namespace that is no text"],
 )
 def test_a_pod_that_makes_no_sense_is_left_out_and_the_others_are_not(broken: dict[str, Any]) -> None:
     with capture_logs() as logs:
