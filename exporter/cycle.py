@@ -80,7 +80,10 @@ class Cycle:
 
     def strangers(self) -> dict[str, Identity]:
         """Return, by workload, who in pods finds nobody here who could tell anything: none was here for some steps."""
-        grid, identities = self.history.grid(), self.history.registry.identities
+        identities = self.history.registry.identities
+        if not any(who.pod for who in identities):
+            return {}
+        grid = self.history.grid()
         older = grid.values[:, :, -3 * _YOUNG : -_YOUNG]
         known = set(grid.workloads[~np.isnan(older).all(axis=(1, 2))].tolist())
         rows = zip(identities, grid.workloads.tolist(), strict=True)
