@@ -21,6 +21,7 @@ RARE = {
     "Reserved memory": "needs a forecast over the limit",
     "Reserved CPU of the nodes": "needs a forecast over the limit",
     "Reservation due in": "needs a forecast over the limit",
+    "Reasons of high scores": "needs a high score",
 }
 
 
