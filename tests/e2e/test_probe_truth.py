@@ -318,8 +318,8 @@ def test_counts_go_on_when_the_program_is_killed(probe: RunningProbe, loads: Loa
 def test_what_finds_no_room_in_a_full_map_is_told() -> None:
     # 300 cgroups, each with 119 different calls that no kernel has, are more keys than a map can hold.
     mount = next(path for path in map(Path, MOUNTS) if (path / "cgroup.controllers").exists())
-    with kernel.running(0.5, one_in=0) as lines:
-        events = parse(lines, time.time)
+    with kernel.running(0.5, one_in=0) as running:
+        events = parse(running.lines, time.time)
         next(event for event in events if isinstance(event, Print))
         subprocess.run([sys.executable, "-c", FILLER, mount, f"cpp-truth-{os.getpid()}"], check=True, timeout=60)
         lost = next(event for event in events if isinstance(event, Lost))
