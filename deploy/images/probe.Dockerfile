@@ -23,7 +23,7 @@ LABEL org.opencontainers.image.title="cpp-probe" \
 RUN apt-get update && apt-get install -y --no-install-recommends python3 libbpf1 && rm -rf /var/lib/apt/lists/*
 COPY --from=build /opt/cpp /opt/cpp
 ENV PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
-# Loading kernel programs asks for root's id and CAP_BPF with CAP_PERFMON; nothing is analysed here for that reason.
+# Loading kernel programs asks for CAP_BPF and CAP_PERFMON, whoever the user is; nothing is analysed here for that reason.
 USER 0:0
 EXPOSE 17901
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s \

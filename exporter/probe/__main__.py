@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_interval,
         default=1.0,
         metavar="DURATION",
-        help="how often the kernel's counts are read, at least 100ms (default 1s)",
+        help="how often the kernel's counts are read, 100ms to 60s (default 1s)",
     )
     add(
         "--pairs.one-in",
@@ -92,7 +92,7 @@ def _interval(text: str) -> float:
     try:
         return parse_interval(text)
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"{text!r} is no interval of at least 100ms; write for example 1s") from error
+        raise argparse.ArgumentTypeError(f"{text!r} is no interval from 100ms to 60s; write for example 1s") from error
 
 
 def _one_in(text: str) -> int:

@@ -2,13 +2,24 @@
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from exporter.probe.protocols import PORTS
 
 NAME = "cpp-probe-kernel"
+
+
+@dataclass(frozen=True)
+class Running:
+    """The program while it runs."""
+
+    lines: Iterator[str]
+    """What it prints; they end when it ends."""
+    wait: Callable[[], int]
+    """Wait for its end and return its code, or less than 0 for the signal that ended it."""
 
 
 def path() -> Path:
@@ -17,8 +28,8 @@ def path() -> Path:
 
 
 @contextmanager
-def running(interval: float, one_in: int) -> Iterator[Iterator[str]]:
-    """Run the program, printing each ``interval`` seconds; yield its lines, which end when it ends.
+def running(interval: float, one_in: int) -> Iterator[Running]:
+    """Run the program, printing each ``interval`` seconds.
 
     One call in ``one_in`` begins a counted pair, with 0 none does.
     ``setpriv`` ties it to the life of the calling thread, so that a killed probe leaves nothing in the kernel.
@@ -32,7 +43,7 @@ def running(interval: float, one_in: int) -> Iterator[Iterator[str]]:
     )
     assert process.stdout is not None
     try:
-        yield iter(process.stdout)
+        yield Running(iter(process.stdout), process.wait)
     finally:
         process.kill()
         process.stdout.close()

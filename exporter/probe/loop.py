@@ -8,12 +8,14 @@ from typing import Never
 from exporter.probe import kernel
 from exporter.probe.needs import first_lack
 from exporter.probe.probe import Probe
-from exporter.probe.stream import Said, parse
+from exporter.probe.stream import Print, Said, parse
 
 _log = logging.getLogger(__name__)
 
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 60.0
+_SHORTEST, _LONGEST = 0.1, 60.0
+"""Seconds between prints."""
 
 
 def count_forever(probe: Probe, interval: float, one_in: int) -> Never:
@@ -26,7 +28,7 @@ def count_forever(probe: Probe, interval: float, one_in: int) -> Never:
         started = time.monotonic()
         reason = first_lack(kernel.path())
         if reason is None:
-            reason = f"{kernel.NAME} ended: {_count_once(probe, interval, one_in)}"
+            reason = f"{kernel.NAME} ended {count_once(probe, interval, one_in)}"
             probe.ended()
         if time.monotonic() - started > _LONGEST_PAUSE:
             pause, told = _FIRST_PAUSE, ""
@@ -37,22 +39,31 @@ def count_forever(probe: Probe, interval: float, one_in: int) -> Never:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def _count_once(probe: Probe, interval: float, one_in: int) -> str:
-    """Feed the probe until the program ends; return the last thing that it said to a person."""
-    reason = "it said nothing"
-    with kernel.running(interval, one_in) as lines:
-        for event in parse(lines, time.time):
+def count_once(probe: Probe, interval: float, one_in: int) -> str:
+    """Feed the probe until the program ends; return its code and the last thing that it said to a person.
+
+    What it said before a print was no reason to end.
+    """
+    said = ""
+    with kernel.running(interval, one_in) as running:
+        for event in parse(running.lines, time.time):
             if isinstance(event, Said):
-                reason = event.text
-                _log.debug("%s: %s", kernel.NAME, reason)
+                said = event.text
+                _log.debug("%s: %s", kernel.NAME, said)
+            elif isinstance(event, Print):
+                said = ""
             probe.take(event)
-    return reason
+        return f"with code {running.wait()}: {said or 'it said nothing'}"
 
 
 def parse_interval(text: str) -> float:
-    """Return seconds for ``500ms`` or ``1s``; shorter than 100 ms costs more than it shows."""
+    """Return seconds for ``500ms`` or ``1s``.
+
+    Shorter than 100 ms costs more than it shows; over a minute the exporter's readings find nothing new, and the
+    kernel's maps fill before they are read. Raises ValueError for these and for what is no interval.
+    """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s)", text)
     seconds = float(match[1]) * (0.001 if match[2] == "ms" else 1.0) if match else 0.0
-    if seconds < 0.1:
+    if not _SHORTEST <= seconds <= _LONGEST:
         raise ValueError(text)
     return seconds

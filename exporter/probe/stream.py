@@ -37,10 +37,14 @@ class Lost:
 
 @dataclass(frozen=True)
 class Said:
-    """A line that is not JSON: what the program wants a person to know."""
+    """A line that is not JSON: what the program wants a person to know, cut to what a log can bear."""
 
     text: str
 
+
+_LONGEST_TEXT = 300
+_MESSAGE = '{"type"'
+"""How each line of JSON begins; one that was cut off, as by the program's death, tells a person nothing."""
 
 Event = Print | Paired | Lost | Said
 
@@ -58,14 +62,9 @@ def parse(lines: Iterable[str], clock: Callable[[], float]) -> Iterator[Event]:
     """
     block = _Block()
     for line in lines:
-        if not line.strip():
-            continue
-        try:
-            message = json.loads(line)
-        except ValueError:
-            yield Said(line.strip())
-            continue
-        match message:
+        match _message(line.strip()):
+            case Said() as said:
+                yield said
             case {"type": "printf", "data": "print\n" | "pairs\n"}:
                 block = _Block(clock())
             case {"type": "map", "data": dict(maps)}:
@@ -78,3 +77,11 @@ def parse(lines: Iterable[str], clock: Callable[[], float]) -> Iterator[Event]:
                 yield Paired(block.at, block.maps.get("pairs", {}))
             case {"type": "lost_events", "data": {"events": int(events)}}:
                 yield Lost(events)
+
+
+def _message(text: str) -> object:
+    """Return what a line is, None for one that tells nothing."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return Said(text[:_LONGEST_TEXT]) if text and not text.startswith(_MESSAGE) else None

@@ -76,6 +76,9 @@ CADVISOR_WANTED: Final = frozenset(
     {entry.family for entry in (*CADVISOR_COUNTERS, *CADVISOR_GAUGES)} | {MACHINE_CPU, MACHINE_MEMORY}
 )
 PROBE_UP: Final = "cpp_probe_up"
-PROBE_WANTED: Final = frozenset({entry.family for entry in PROBE_COUNTERS} | {SYSCALLS, CONNECTIONS, PROBE_UP})
+PROBE_LOST: Final = "cpp_probe_lost_events_total"
+PROBE_WANTED: Final = frozenset(
+    {entry.family for entry in PROBE_COUNTERS} | {SYSCALLS, CONNECTIONS, PROBE_UP, PROBE_LOST}
+)
 PROBE_SELDOM: Final = frozenset({PAIRS})
 """Most of the probe's series, which change slowly."""

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from exporter.config import SourceConfig
 from exporter.sources.exposition import NO_SAMPLES, Samples, parse_chunks
-from exporter.sources.families import CADVISOR_WANTED, PROBE_SELDOM, PROBE_UP, PROBE_WANTED
+from exporter.sources.families import CADVISOR_WANTED, PROBE_LOST, PROBE_SELDOM, PROBE_UP, PROBE_WANTED
 from exporter.sources.http import HttpSource
 
 SELDOM = 4
@@ -31,10 +31,20 @@ def cadvisor(config: SourceConfig) -> HttpSource[Samples]:
 
 def probe(config: SourceConfig) -> HttpSource[Samples]:
     """Return cpp-probe, which answers also while it does not count."""
-    return HttpSource("probe", config, Parser(PROBE_WANTED, PROBE_SELDOM), complaint)
+    return HttpSource("probe", config, Parser(PROBE_WANTED, PROBE_SELDOM), ProbeComplaint())
 
 
-def complaint(samples: Samples) -> str:
-    """Return why the probe's counts are not fresh, by its own word; empty where they are."""
-    fresh = samples.get(PROBE_UP, NO_SAMPLES).values.all()
-    return "" if fresh else f"it answers, but says {PROBE_UP} 0: its log has the reason"
+class ProbeComplaint:
+    """Why the probe's counts are not fresh or not complete, by its own word; empty where they are."""
+
+    def __init__(self) -> None:
+        self._lost = float("inf")
+
+    def __call__(self, samples: Samples) -> str:
+        """Return the complaint of one reading; what was lost before the first reading is nobody's news."""
+        before, self._lost = self._lost, float(samples.get(PROBE_LOST, NO_SAMPLES).values.sum())
+        if not samples.get(PROBE_UP, NO_SAMPLES).values.all():
+            return f"it answers, but says {PROBE_UP} 0: its log has the reason"
+        if self._lost > before:
+            return f"it lost {self._lost - before:.0f} events since the last reading: a map in the kernel was full"
+        return ""

@@ -50,7 +50,7 @@ with open("/proc/self/cgroup") as told:
 def enter(folder):
     with open(folder + "/cgroup.procs", "w") as file:
         file.write(str(os.getpid()))
-for number in range(300):
+for number in range(700):
     folder = f"{mount}/{name}-{number}"
     os.mkdir(folder)
     enter(folder)
@@ -315,15 +315,19 @@ def test_counts_go_on_when_the_program_is_killed(probe: RunningProbe, loads: Loa
         assert sample.value <= held[key].value <= after[key].value, key
 
 
-def test_what_finds_no_room_in_a_full_map_is_told() -> None:
-    # 300 cgroups, each with 119 different calls that no kernel has, are more keys than a map can hold.
+def test_what_finds_no_room_in_a_full_map_is_told_and_the_map_is_cleared() -> None:
+    # 700 cgroups, each with 119 different calls that no kernel has, are more keys than a map can hold.
     mount = next(path for path in map(Path, MOUNTS) if (path / "cgroup.controllers").exists())
-    with kernel.running(0.5, one_in=0) as lines:
-        events = parse(lines, time.time)
+    with kernel.running(4.0, one_in=0) as running:
+        events = parse(running.lines, time.time)
         next(event for event in events if isinstance(event, Print))
         subprocess.run([sys.executable, "-c", FILLER, mount, f"cpp-truth-{os.getpid()}"], check=True, timeout=60)
         lost = next(event for event in events if isinstance(event, Lost))
+        prints = (event for event in events if isinstance(event, Print))
+        full, cleared, after = next(prints), next(prints), next(prints)
     assert lost.events > 1000
+    assert (full.cleared, cleared.cleared, after.cleared) == (False, True, False)
+    assert len(after.maps["calls"]) < len(full.maps["calls"]) / 2
 
 
 def test_the_probe_is_small(probe: RunningProbe) -> None:

@@ -66,17 +66,25 @@ static const __u8 kinds[CALLS] = {
   [__NR_openat] = OPENS, [__NR_openat2] = OPENS, [__NR_connect] = CONNECTS,
 };
 
-#define COUNTER(name) \
+// Keys that the maps hold, for a thousand containers: 65 different calls of each, 8 ports or disks, and 4 cgroups that
+// came since the last clearing. Each costs 8 bytes on every possible CPU (docs/probe.md, Cost).
+#define CALL_KEYS 65536
+#define PAIR_KEYS 32768
+#define LABEL_KEYS 8192
+#define CGROUP_KEYS 4096
+#define FILES 32768
+
+#define COUNTER(name, keys) \
   struct { \
     __uint(type, BPF_MAP_TYPE_PERCPU_HASH); \
-    __uint(max_entries, MAP_KEYS); \
+    __uint(max_entries, keys); \
     __type(key, struct key); \
     __type(value, __u64); \
   } name SEC(".maps")
 #define TABLE(name, of, to) \
   struct { \
     __uint(type, BPF_MAP_TYPE_LRU_HASH); \
-    __uint(max_entries, MAP_KEYS); \
+    __uint(max_entries, FILES); \
     __type(key, of); \
     __type(value, to); \
   } name SEC(".maps")
@@ -84,14 +92,14 @@ static const __u8 kinds[CALLS] = {
 struct file { __u32 device; __u32 unused; __u64 inode; };
 struct thread { __u32 before; __u32 entered; };
 
-COUNTER(calls);
-COUNTER(pairs);
-COUNTER(created);
-COUNTER(ended);
-COUNTER(opened);
-COUNTER(connected);
-COUNTER(read);
-COUNTER(written);
+COUNTER(calls, CALL_KEYS);
+COUNTER(pairs, PAIR_KEYS);
+COUNTER(created, CGROUP_KEYS);
+COUNTER(ended, CGROUP_KEYS);
+COUNTER(opened, CGROUP_KEYS);
+COUNTER(connected, LABEL_KEYS);
+COUNTER(read, LABEL_KEYS);
+COUNTER(written, LABEL_KEYS);
 TABLE(dirtied, struct file, __u64);
 TABLE(flushing, __u64, __u64);
 
@@ -121,12 +129,18 @@ static __always_inline void lose(void) {
     *count += 1;
 }
 
+// Two CPUs may find a new key missing at once; the one that comes second finds it there.
 static __always_inline void add(void *map, __u64 cgroup, __u64 label, __u64 amount) {
   struct key key = {cgroup, label};
   __u64 *count = bpf_map_lookup_elem(map, &key);
+  if (!count) {
+    if (!bpf_map_update_elem(map, &key, &amount, BPF_NOEXIST))
+      return;
+    count = bpf_map_lookup_elem(map, &key);
+  }
   if (count)
     *count += amount;
-  else if (bpf_map_update_elem(map, &key, &amount, BPF_NOEXIST))
+  else
     lose();
 }
 

@@ -5,11 +5,10 @@
 
 #include <errno.h>
 #include <linux/types.h>
-#include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <time.h>
 
 #include <arpa/inet.h>
@@ -32,7 +31,7 @@ static __u64 *values;
 static int processors;
 
 static void fail(const char *what) {
-  printf("ERROR: %s: %s\n", what, strerror(errno));
+  printf("\nERROR: %s: %s\n", what, strerror(errno)); // on a line of its own, also in the middle of a map
   exit(1);
 }
 
@@ -47,11 +46,13 @@ static __u64 sum(const __u64 *of_each) {
   return total;
 }
 
-// Print a map; with `clear` its keys are gone after it, and nothing that was counted is lost between.
-static void print_map(const char *name, int clear) {
-  int map = bpf_object__find_map_fd_by_name(object, name), error;
+// Print a map; with `clear` its keys are gone after it, and nothing that was counted is lost between. Return whether it
+// is over three quarters full: a key that finds no room may be the intruder's.
+static int print_map(const char *name, int clear) {
+  struct bpf_map *of_name = bpf_object__find_map_by_name(object, name);
+  int map = bpf_map__fd(of_name), error;
   const char *separator = "";
-  __u32 position, count;
+  __u32 position, count, keys_seen = 0;
   void *from = NULL;
   printf("{\"type\": \"map\", \"data\": {\"@%s\": {", name);
   do {
@@ -65,8 +66,10 @@ static void print_map(const char *name, int clear) {
       separator = ", ";
     }
     from = &position;
+    keys_seen += count;
   } while (!error);
   puts("}}}");
+  return keys_seen > bpf_map__max_entries(of_name) / 4 * 3;
 }
 
 static void print_word(const char *word) { printf("{\"type\": \"printf\", \"data\": \"%s\\n\"}\n", word); }
@@ -83,13 +86,16 @@ static void print_lost(void) {
   before = now;
 }
 
-static void print_counts(int clear) {
+// Return whether the maps are better cleared with the next print.
+static int print_counts(int clear) {
   static const char *const names[] = {"calls", "created", "ended", "opened", "connected", "read", "written"};
+  int filling = 0;
   print_word("print");
   for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-    print_map(names[i], clear);
+    filling |= print_map(names[i], clear);
   print_lost();
   print_word(clear ? "cleared" : "end");
+  return filling && !clear;
 }
 
 static void print_pairs(void) {
@@ -130,25 +136,40 @@ static void load(__u32 one_in, char **ports) {
   }
 }
 
+// Sleep until an interval after `next`; turns for which printing left no time are given up.
+static void sleep_until_next(struct timespec *next, long interval) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  long late = (now.tv_sec - next->tv_sec) * 1000 + (now.tv_nsec - next->tv_nsec) / 1000000;
+  if (late > interval)
+    *next = now;
+  next->tv_nsec += interval % 1000 * 1000000;
+  next->tv_sec += interval / 1000 + next->tv_nsec / 1000000000;
+  next->tv_nsec %= 1000000000;
+  while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, next, NULL))
+    ;
+}
+
 int main(int count, char **arguments) {
-  if (count < 3) {
+  long interval = count < 3 ? 0 : atol(arguments[1]);
+  if (interval < 1) {
     fputs("usage: cpp-probe-kernel MILLISECONDS ONE_IN PORT...\n", stderr);
     return 2;
   }
-  long interval = atol(arguments[1]);
   processors = libbpf_num_possible_cpus();
   values = calloc((size_t)BATCH * processors, sizeof(*values));
+  if (!values)
+    fail("cannot hold a batch of counts");
   load(atoi(arguments[2]), arguments + 3);
   long clear_every = CLEAR_SECONDS * 1000 / interval;
+  if (clear_every < 1)
+    clear_every = 1;
+  int filling = 0;
   struct timespec next;
   clock_gettime(CLOCK_MONOTONIC, &next);
   for (long turn = 1;; turn++) {
-    next.tv_nsec += interval % 1000 * 1000000;
-    next.tv_sec += interval / 1000 + next.tv_nsec / 1000000000;
-    next.tv_nsec %= 1000000000;
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL))
-      ;
-    print_counts(turn % clear_every == 0);
+    sleep_until_next(&next, interval);
+    filling = print_counts(filling || turn % clear_every == 0);
     if (turn % PAIRS_EVERY == 0)
       print_pairs();
     if (fflush(stdout))

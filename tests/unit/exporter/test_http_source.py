@@ -197,6 +197,20 @@ def test_a_probe_that_answers_and_says_that_it_is_not_well_is_down_and_what_it_s
     assert source.errors == 0
 
 
+def test_a_probe_that_lost_events_since_the_last_reading_is_down_for_this_one(server: Server) -> None:
+    source = scraped.probe(SourceConfig(url=server.url))
+    ups = []
+    with capture_logs() as logs:
+        for total in (5, 5, 17, 17, 0, 0):
+            lost = f"# TYPE cpp_probe_lost_events_total counter\ncpp_probe_lost_events_total {total}\n"
+            server.handler = _answer(b"# TYPE cpp_probe_up gauge\ncpp_probe_up 1\n" + lost.encode())
+            source.read()
+            ups.append(source.up)
+    source.close()
+    assert ups == [True, True, False, True, True, True]
+    assert "lost 12 events" in next(entry["reason"] for entry in logs if entry["event"] == "source is down")
+
+
 @pytest.mark.parametrize("handler", [_drip, _silence], ids=["drips", "is silent"])
 def test_a_source_that_drips_or_is_silent_is_given_up_at_its_deadline(
     server: Server, open_source: Callable[..., HttpSource[Samples]], handler: Handler

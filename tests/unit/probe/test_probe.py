@@ -77,12 +77,12 @@ def test_pairs_are_those_of_the_containers_that_are_there(probe: Probe, hybrid: 
     assert (state.pairs, health.paired_at) == ({513: 2}, 10.5)
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("1s", 1.0), ("500ms", 0.5), ("2.5s", 2.5)])
+@pytest.mark.parametrize(("text", "seconds"), [("1s", 1.0), ("500ms", 0.5), ("2.5s", 2.5), ("60s", 60.0)])
 def test_an_interval_reads_like_a_duration(text: str, seconds: float) -> None:
     assert parse_interval(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["1", "10ms", "0s", "-1s", "1m", ""])
+@pytest.mark.parametrize("text", ["1", "10ms", "61s", "0s", "-1s", "1m", ""])
 def test_an_interval_that_makes_no_sense_is_refused(text: str) -> None:
     with pytest.raises(SystemExit, match="2"):
         main([f"--interval={text}"])

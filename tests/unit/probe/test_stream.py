@@ -41,8 +41,12 @@ def test_lost_events_are_counted() -> None:
     assert events('{"type": "lost_events", "data": {"events": 42}}') == [Lost(42)]
 
 
-def test_a_message_for_people_and_a_broken_line_pass_as_text() -> None:
-    assert events("ERROR: no tracepoint", '{"type": "ma') == [Said("ERROR: no tracepoint"), Said('{"type": "ma')]
+def test_a_message_for_people_passes_as_text_that_is_not_too_long() -> None:
+    assert events("ERROR: no tracepoint", "x" * 100_000) == [Said("ERROR: no tracepoint"), Said("x" * 300)]
+
+
+def test_a_line_that_was_cut_off_tells_nothing() -> None:
+    assert events('{"type": "map", "data": {"@calls": {"7,39": 5, ', "ERROR: why") == [Said("ERROR: why")]
 
 
 def test_other_messages_and_blank_lines_are_passed_over() -> None:
