@@ -42,7 +42,7 @@ class Surveyor:
         )
 
     def _underway(self) -> frozenset[str]:
-        named = ((each.node, each.source, each.controller) for each in self._ledger.migrations())
+        named = ((each.node, each.source, each.controller) for each in self._ledger.uncleared())
         return frozenset(name for names in named for name in names)
 
 

@@ -72,8 +72,8 @@ class World:
         surveyor = Surveyor(self, Scout(self.query, 15.0), self.ledger)
         return surveyor.survey(replace(ORDER, **changes), NOW)
 
-    def move(self, pod: str, until: str, at: float) -> None:
-        """Record a move of ``pod`` from n1 to n3 whose steps are done up to and with ``until``."""
+    def move(self, pod: str, until: str, at: float) -> int:
+        """Record a move of ``pod`` from n1 to n3 whose steps are done up to and with ``until``; return its order."""
         kinds = ("place", "steer", "evict", "land", "clear")
         uids = {"steer": f"set-{pod}", "land": f"set-{pod}"}
         steps = tuple(
@@ -81,9 +81,10 @@ class World:
         )
         order = self.ledger.open_restore(target(pod), at)
         records = self.ledger.record_plan(order, target(pod), Plan(steps, ""), Origin.ORDER, at)
-        for record in records[: kinds.index(until) + 1]:
+        for record in records[: kinds.index(until) + 1] if until else ():
             self.ledger.begin_step(record, at)
             self.ledger.end_step(record, StepOutcome(StepState.DONE), at)
+        return order
 
 
 @pytest.fixture
@@ -166,6 +167,16 @@ def test_moves_underway_and_moves_made_are_known(world: World) -> None:
     world.move("victim", "clear", NOW - 5000)
     (mover,) = world.scene().movers
     assert (mover.moved_at, mover.moves_last_day) == (NOW - 5000, 1)
+
+
+def test_a_move_that_is_planned_is_underway_until_it_is_cancelled_and_its_eviction_counts(world: World) -> None:
+    order = world.move("now", "", NOW - 1)
+    assert world.ledger.migrations() == []
+    assert world.scene().underway == {"n1", "n3", "set-now"}
+    assert world.ledger.recall(ORDER, None, NOW).actions_last_hour == 1
+    world.ledger.cancel_planned(order, NOW)
+    assert world.scene().underway == frozenset()
+    assert world.ledger.recall(ORDER, None, NOW).actions_last_hour == 0
 
 
 def test_a_move_that_was_given_up_before_the_eviction_is_none(world: World) -> None:
