@@ -91,7 +91,8 @@ def test_a_bare_pod_has_no_controller_and_no_siblings(shop: StubApiServer, clien
 
 
 @pytest.mark.parametrize(
-    ("annotation", "left"), [({}, ("scratch", "sock")), ({"cpp/allow-volume-loss": "scratch, sock"}, ())]
+    ("annotation", "left"),
+    [({}, ("own", "scratch", "sock")), ({"cpp/allow-volume-loss": "scratch, sock, own"}, ())],
 )
 def test_local_volumes_count_unless_their_loss_is_allowed_by_name(
     shop: StubApiServer, client: ApiClient, annotation: dict[str, str], left: tuple[str, ...]
@@ -99,6 +100,7 @@ def test_local_volumes_count_unless_their_loss_is_allowed_by_name(
     volumes = [
         {"name": "scratch", "emptyDir": {}},
         {"name": "sock", "hostPath": {"path": "/run/x"}},
+        {"name": "own", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}},
         {"name": "settings", "configMap": {"name": "x"}},
     ]
     add_pod(shop, "local", annotations=annotation, spec={"volumes": volumes})
