@@ -268,7 +268,10 @@ def test_of_two_moves_decided_in_one_pass_the_second_knows_of_the_first(world: W
 def test_a_budget_that_forbids_at_the_last_moment_leaves_the_pod_and_clears_the_rest(world: World) -> None:
     world.server.refuse(429, asks("create", "pods/eviction"), times=9)
     world.migrate()
-    world.work(2)
+    world.work()
+    assert world.reasons() == ["plan", "disruption_budget"]
+    assert sum(map(asks("create", "pods/eviction"), world.server.asked)) == 1
+    world.work()
     assert world.states() == DONE | {"evict": "reverted", "land": "cancelled"}
     assert set(world.pods()) == {"web-1", "web-2"}
     assert world.placeholders() == []
