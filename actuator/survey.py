@@ -58,7 +58,7 @@ def _others(order: Order, outlook: Outlook) -> list[Target]:
 def _forecast(place: Place, outlook: Outlook) -> Place:
     rooms = {}
     for resource, room in place.rooms.items():
-        seen = outlook.capacities.get((place.node, resource), room.capacity)
+        seen = outlook.capacities.get((place.node, resource)) or room.capacity
         forecast = outlook.forecasts.get((place.node, resource))
         rooms[resource] = replace(room, capacity=min(room.capacity, seen), forecast=forecast)
     return replace(place, rooms=rooms)

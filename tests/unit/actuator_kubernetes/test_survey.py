@@ -100,6 +100,11 @@ def test_a_node_has_the_highest_forecast_of_its_horizons_and_the_smaller_of_its_
     assert (place.rooms["memory"].forecast, place.rooms["memory"].capacity) == (None, 4.0)
 
 
+def test_a_capacity_of_zero_is_no_capacity(world: World) -> None:
+    world.nodes = [(labels, 0.0 if "capacity" in labels["__name__"] else value) for labels, value in world.nodes]
+    assert {place.rooms["cpu"].capacity for place in world.scene().places} == {4.0}
+
+
 def test_a_node_that_was_not_heard_of_lately_has_no_forecast(world: World) -> None:
     world.nodes = [*node("n1", 2.0, age=60.0), *node("n2", 1.0, age=61.0)]
     forecasts = {place.node: place.rooms["cpu"].forecast for place in world.scene().places}
