@@ -16,7 +16,7 @@ class Nodes(Protocol):
     """What the platform knows of nodes and pods."""
 
     def places(self) -> tuple[Place, ...]:
-        """Return every node, without forecasts."""
+        """Return every node that has room for pods, without forecasts."""
 
     def movers(self, targets: Collection[Target]) -> list[Mover]:
         """Return the pods of those containers that are there, without forecasts and scores."""

@@ -75,7 +75,7 @@ class StepRecord:
 
 @dataclass(frozen=True)
 class Migration:
-    """A move that was begun and is not yet cleared."""
+    """A move that is not yet cleared."""
 
     order_id: int
     steps: Mapping[str, StepRecord]

@@ -42,7 +42,7 @@ class Surveyor:
         )
 
     def _underway(self) -> frozenset[str]:
-        named = ((each.node, each.source, each.controller) for each in self._ledger.migrations())
+        named = ((each.node, each.source, each.controller) for each in self._ledger.uncleared())
         return frozenset(name for names in named for name in names)
 
 
@@ -58,7 +58,7 @@ def _others(order: Order, outlook: Outlook) -> list[Target]:
 def _forecast(place: Place, outlook: Outlook) -> Place:
     rooms = {}
     for resource, room in place.rooms.items():
-        seen = outlook.capacities.get((place.node, resource), room.capacity)
+        seen = outlook.capacities.get((place.node, resource)) or room.capacity
         forecast = outlook.forecasts.get((place.node, resource))
         rooms[resource] = replace(room, capacity=min(room.capacity, seen), forecast=forecast)
     return replace(place, rooms=rooms)

@@ -11,8 +11,13 @@ from actuator.records import Migration
 
 def migrations(connection: sqlite3.Connection) -> list[Migration]:
     """Return the moves that were begun and are not yet cleared, oldest first."""
+    return [each for each in uncleared(connection) if each.steps["place"].starts > 0]
+
+
+def uncleared(connection: sqlite3.Connection) -> list[Migration]:
+    """Return the moves that were planned, begun or not, and are neither cleared nor cancelled, oldest first."""
     rows = connection.execute(
-        "SELECT * FROM steps WHERE verdict_id IN (SELECT verdict_id FROM moves_begun) AND verdict_id IN"
+        "SELECT * FROM steps WHERE verdict_id IN"
         " (SELECT verdict_id FROM steps WHERE kind = 'clear' AND state IN ('planned', 'started'))"
         " ORDER BY verdict_id, id"
     )

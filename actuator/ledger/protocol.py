@@ -87,6 +87,9 @@ class Ledger(Protocol):
     def migrations(self) -> list[Migration]:
         """Return the moves that were begun and are not yet cleared; ``interrupted`` and ``planned`` leave them out."""
 
+    def uncleared(self) -> list[Migration]:
+        """Return ``migrations``, and the moves that are planned and about to be begun by another thread."""
+
     def throttled_since(self) -> Mapping[Target, float]:
         """Return when each throttle in force was last set or tightened; 0 where that is not known."""
 

@@ -63,7 +63,7 @@ def _actions_since(connection: sqlite3.Connection, since: float) -> int:
     """What is planned counts already: another thread is about to do it."""
     row = connection.execute(
         "SELECT (SELECT count(*) FROM actions WHERE at > ?) + (SELECT count(*) FROM steps WHERE state = 'planned'"
-        " AND kind = 'set_limit' AND origin = 'order') AS n",
+        " AND kind IN ('set_limit', 'evict') AND origin = 'order') AS n",
         (since,),
     ).fetchone()
     return int(row["n"])

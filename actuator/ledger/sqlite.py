@@ -142,6 +142,11 @@ class SqliteLedger:
         with self._read() as connection:
             return moves.migrations(connection)
 
+    def uncleared(self) -> list[Migration]:
+        """See Ledger."""
+        with self._read() as connection:
+            return moves.uncleared(connection)
+
     def throttled_since(self) -> Mapping[Target, float]:
         """See Ledger."""
         with self._read() as connection:

@@ -43,10 +43,11 @@ class Calls:
         """Return the answer as it came. Raises PlatformError."""
         for attempt in stamina.retry_context(on=_wait, attempts=self._attempts):
             with attempt:
-                return self._once(method, *arguments, **options)
+                return self.once(method, *arguments, **options)
         raise AssertionError("unreachable: the last attempt returns or raises")
 
-    def _once(self, method: Callable[..., Any], *arguments: object, **options: object) -> bytes:
+    def once(self, method: Callable[..., Any], *arguments: object, **options: object) -> bytes:
+        """Return the answer as ``text`` does, and do not ask again. Raises PlatformError."""
         try:
             answer = method(*arguments, _preload_content=False, _request_timeout=self._timeout, **options)
             text: bytes = answer.data

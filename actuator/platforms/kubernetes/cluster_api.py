@@ -2,8 +2,10 @@
 
 from kubernetes.client import ApiClient, PolicyV1Api, V1DeleteOptions, V1Eviction, V1ObjectMeta, V1Preconditions
 
+from actuator.platforms.errors import ConflictError
 from actuator.platforms.kubernetes.api import Api
 from actuator.platforms.kubernetes.budgets import Budget, Budgets
+from actuator.platforms.kubernetes.calls import BusyError
 from actuator.platforms.kubernetes.documents import Node, Nodes
 from actuator.platforms.kubernetes.volumes import BoundClaim, PersistentVolume
 
@@ -32,8 +34,14 @@ class ClusterApi(Api):
         return self._ask(PersistentVolume, self._core.read_persistent_volume, name)
 
     def evict(self, namespace: str, name: str, uid: str) -> None:
-        """Evict the pod of this ``uid`` and no other of its name. Raises PlatformError."""
+        """Evict the pod of this ``uid`` and no other of its name. Raises PlatformError.
+
+        A budget's refusal comes as a busy server's does, and is no reason to wait here: when it passes is the owner's.
+        """
         options = V1DeleteOptions(preconditions=V1Preconditions(uid=uid))
         metadata = V1ObjectMeta(name=name, namespace=namespace)
         body = V1Eviction(api_version="policy/v1", kind="Eviction", metadata=metadata, delete_options=options)
-        self._call(self._core.create_namespaced_pod_eviction, name, namespace, body)
+        try:
+            self._call.once(self._core.create_namespaced_pod_eviction, name, namespace, body)
+        except BusyError as error:
+            raise ConflictError(str(error), "disruption_budget") from error

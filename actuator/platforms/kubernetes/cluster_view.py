@@ -36,7 +36,8 @@ class Snapshot:
                 if pod.metadata.controller is not None:
                     self.by_controller[pod.metadata.controller.uid].append(pod)
         self.neighbours = Neighbours([(pod, self.nodes[name]) for name, there in self.by_node.items() for pod in there])
-        self.places = tuple(_place(node, self.by_node[name]) for name, node in sorted(self.nodes.items()))
+        usable = [node for _, node in sorted(self.nodes.items()) if node.status.has_room]
+        self.places = tuple(_place(node, self.by_node[node.metadata.name]) for node in usable)
 
     def pod(self, target: Target) -> Pod | None:
         """Return the pod that has this very container; one of the same name after a restart is another."""
@@ -67,7 +68,7 @@ class ClusterView:
         self._namespaces = Lately(api.namespace, _COUNTS_FOR, clock)
 
     def places(self) -> tuple[Place, ...]:
-        """Return every node, without forecasts. Raises PlatformError."""
+        """Return every node that has room for pods, without forecasts. Raises PlatformError."""
         return self._snapshots().places
 
     def movers(self, targets: Collection[Target]) -> list[Mover]:

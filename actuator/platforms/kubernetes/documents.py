@@ -89,7 +89,7 @@ class Container(Document):
 class Running(Document):
     """Since when a container runs."""
 
-    started_at: datetime
+    started_at: datetime | None = None
 
 
 class ContainerState(Document):
@@ -194,8 +194,14 @@ class NodeSpec(Document):
 class NodeStatus(Document):
     """What a node has."""
 
-    allocatable: dict[str, Quantity]
+    allocatable: dict[str, Quantity] = {}
+    """Empty before a new node's kubelet has spoken."""
     conditions: tuple[Condition, ...] = ()
+
+    @property
+    def has_room(self) -> bool:
+        """Whether there is CPU and memory for pods, as far as is known."""
+        return all(self.allocatable.get(resource, 0.0) > 0 for resource in ("cpu", "memory"))
 
 
 class Node(Document):

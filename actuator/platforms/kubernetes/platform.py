@@ -68,7 +68,7 @@ class KubernetesPlatform:
             opted_out=consent.opted_out(pod, namespace),
             managed_by=consent.belongs_to(pod),
             own_part=consent.own_part(pod, container, self._settings.namespace),
-            started_at=running.started_at.timestamp() if running else 0.0,
+            started_at=running.started_at.timestamp() if running and running.started_at else 0.0,
             managed=self._around.rivals(pod, container.name),
             bad_annotation=bad,
             owner=None if bad else owner.limits_of(pod, node, _target(pod, status)),

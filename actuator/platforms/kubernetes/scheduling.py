@@ -145,9 +145,11 @@ class Volume(_Document):
     name: str
     empty_dir: Mapping[str, object] | None = None
     host_path: Mapping[str, object] | None = None
+    ephemeral: Mapping[str, object] | None = None
+    """A claim that is made and deleted with the pod."""
     persistent_volume_claim: Claim | None = None
 
     @property
     def local(self) -> bool:
-        """Whether what is in it stays behind on the node."""
-        return self.empty_dir is not None or self.host_path is not None
+        """Whether the pod's replacement does not have what is in it."""
+        return any(kind is not None for kind in (self.empty_dir, self.host_path, self.ephemeral))

@@ -27,10 +27,13 @@ class Surroundings:
     def node(self, pod: Pod) -> Node:
         """Return the node of a pod. Raises PlatformError."""
         try:
-            return self._nodes(pod.spec.node_name)
+            node = self._nodes(pod.spec.node_name)
         except GoneError as error:
             name = pod.spec.node_name or "(none)"
             raise UnavailableError(f"node {name} of pod {pod.metadata.name} is not to be had") from error
+        if not node.status.has_room:
+            raise UnavailableError(f"node {node.metadata.name} does not say what CPU and memory it has for pods")
+        return node
 
     def namespace(self, pod: Pod) -> Metadata:
         """Return what people wrote on a pod's namespace. Raises PlatformError."""

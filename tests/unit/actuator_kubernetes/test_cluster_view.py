@@ -49,6 +49,22 @@ def test_a_place_has_what_no_pod_has_requested_and_the_tier_it_was_given(
     assert n1.rooms["cpu"].forecast is None
 
 
+@pytest.mark.parametrize("status", [{}, {"allocatable": {"cpu": "0", "memory": "8Gi"}}, {"allocatable": {"cpu": "4"}}])
+def test_a_node_that_has_no_room_or_has_not_said_so_is_no_place_and_keeps_nobody_from_the_others(
+    shop: StubApiServer, client: ApiClient, status: dict[str, Any]
+) -> None:
+    shop.add("nodes", node("n3") | {"status": status})
+    assert [place.node for place in ClusterView(ClusterApi(client, 5.0), "cpp-system").places()] == ["n1", "n2"]
+    assert mover(shop, client).controller == "ReplicaSet web"
+
+
+def test_one_pod_that_does_not_say_since_when_it_runs_does_not_hide_the_others(
+    shop: StubApiServer, client: ApiClient
+) -> None:
+    shop.store.get("pods", "shop", "web-2")["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = None
+    assert mover(shop, client).replicas == 2
+
+
 def test_what_placeholders_hold_is_told_apart(shop: StubApiServer, client: ApiClient) -> None:
     placeholder = pod("hold", "cpp-system", {"cpu": "1", "memory": "1Gi"}, {}, nodeName="n2")
     placeholder["metadata"]["labels"] = {"cpp/part": "shadow"}
@@ -91,7 +107,8 @@ def test_a_bare_pod_has_no_controller_and_no_siblings(shop: StubApiServer, clien
 
 
 @pytest.mark.parametrize(
-    ("annotation", "left"), [({}, ("scratch", "sock")), ({"cpp/allow-volume-loss": "scratch, sock"}, ())]
+    ("annotation", "left"),
+    [({}, ("own", "scratch", "sock")), ({"cpp/allow-volume-loss": "scratch, sock, own"}, ())],
 )
 def test_local_volumes_count_unless_their_loss_is_allowed_by_name(
     shop: StubApiServer, client: ApiClient, annotation: dict[str, str], left: tuple[str, ...]
@@ -99,6 +116,7 @@ def test_local_volumes_count_unless_their_loss_is_allowed_by_name(
     volumes = [
         {"name": "scratch", "emptyDir": {}},
         {"name": "sock", "hostPath": {"path": "/run/x"}},
+        {"name": "own", "ephemeral": {"volumeClaimTemplate": {"spec": {}}}},
         {"name": "settings", "configMap": {"name": "x"}},
     ]
     add_pod(shop, "local", annotations=annotation, spec={"volumes": volumes})

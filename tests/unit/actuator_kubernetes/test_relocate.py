@@ -1,4 +1,5 @@
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -143,10 +144,10 @@ class World:
         body = {"version": "4", "alerts": [alert]}
         assert self.service.app.test_client().post("/alerts", json=body, headers=headers).status_code == 202
 
-    def migrate(self, status: str = "firing", intent: str = "migrate") -> None:
-        found = self.pods()["web-1"]
+    def migrate(self, status: str = "firing", intent: str = "migrate", name: str = "web-1") -> None:
+        found = self.pods()[name]
         container = found["status"]["containerStatuses"][0]["containerID"].rpartition("/")[2]
-        who = {"node": "n1", "namespace": "shop", "pod": "web-1", "container": "main", "container_id": container}
+        who = {"node": "n1", "namespace": "shop", "pod": name, "container": "main", "container_id": container}
         self.alert("CppMigrate", status, intent=intent, resource="cpu", severity="warning", **who)
 
     def work(self, passes: int = 1) -> None:
@@ -251,10 +252,26 @@ def test_the_pod_that_is_left_is_not_moved_after_it(world: World) -> None:
     assert world.evictions() == 1
 
 
+def test_of_two_moves_decided_in_one_pass_the_second_knows_of_the_first(world: World) -> None:
+    begun, truth = threading.Event(), world.service.worker._peers.truth
+    at_once = truth.refusal
+    truth.refusal = lambda order: at_once(order) if begun.wait(10) else None  # type: ignore[method-assign]
+    world.migrate()
+    world.migrate(name="web-2")
+    world.service.worker.run_once()
+    begun.set()
+    world.service.worker.settle()
+    assert sorted(action["outcome"] for action in world.actions()) == ["done", "refused: move_underway"]
+    assert world.evictions() == 1
+
+
 def test_a_budget_that_forbids_at_the_last_moment_leaves_the_pod_and_clears_the_rest(world: World) -> None:
     world.server.refuse(429, asks("create", "pods/eviction"), times=9)
     world.migrate()
-    world.work(2)
+    world.work()
+    assert world.reasons() == ["plan", "disruption_budget"]
+    assert sum(map(asks("create", "pods/eviction"), world.server.asked)) == 1
+    world.work()
     assert world.states() == DONE | {"evict": "reverted", "land": "cancelled"}
     assert set(world.pods()) == {"web-1", "web-2"}
     assert world.placeholders() == []

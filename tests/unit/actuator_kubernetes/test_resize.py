@@ -235,6 +235,21 @@ def test_a_node_that_is_gone_does_not_make_its_pods_gone(shop: Shop) -> None:
         shop.platform.inspect(target)
 
 
+def test_a_node_that_does_not_say_what_it_has_is_waited_for(shop: Shop) -> None:
+    target = shop.run()
+    del shop.server.store.get("nodes", "", "n1")["status"]["allocatable"]
+    with pytest.raises(UnavailableError, match="node n1 does not say"):
+        shop.platform.inspect(target)
+
+
+def test_a_container_that_does_not_say_since_when_it_runs_is_looked_at_all_the_same(shop: Shop) -> None:
+    target = shop.run()
+    shop.pod()["status"]["containerStatuses"][0]["state"]["running"]["startedAt"] = None
+    found = shop.platform.inspect(target)
+    assert found is not None
+    assert (found.running, found.started_at) == (True, 0.0)
+
+
 def test_a_busy_api_server_is_asked_again_after_the_time_it_names(shop: Shop) -> None:
     target = shop.run()
     shop.server.refuse(429, asks("get", "pods"), times=2, retry_after=0.1)

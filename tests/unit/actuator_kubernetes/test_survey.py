@@ -72,8 +72,8 @@ class World:
         surveyor = Surveyor(self, Scout(self.query, 15.0), self.ledger)
         return surveyor.survey(replace(ORDER, **changes), NOW)
 
-    def move(self, pod: str, until: str, at: float) -> None:
-        """Record a move of ``pod`` from n1 to n3 whose steps are done up to and with ``until``."""
+    def move(self, pod: str, until: str, at: float) -> int:
+        """Record a move of ``pod`` from n1 to n3 whose steps are done up to and with ``until``; return its order."""
         kinds = ("place", "steer", "evict", "land", "clear")
         uids = {"steer": f"set-{pod}", "land": f"set-{pod}"}
         steps = tuple(
@@ -81,9 +81,10 @@ class World:
         )
         order = self.ledger.open_restore(target(pod), at)
         records = self.ledger.record_plan(order, target(pod), Plan(steps, ""), Origin.ORDER, at)
-        for record in records[: kinds.index(until) + 1]:
+        for record in records[: kinds.index(until) + 1] if until else ():
             self.ledger.begin_step(record, at)
             self.ledger.end_step(record, StepOutcome(StepState.DONE), at)
+        return order
 
 
 @pytest.fixture
@@ -97,6 +98,11 @@ def test_a_node_has_the_highest_forecast_of_its_horizons_and_the_smaller_of_its_
     assert place is not None
     assert (place.rooms["cpu"].forecast, place.rooms["cpu"].capacity) == (1.5, 3.0)
     assert (place.rooms["memory"].forecast, place.rooms["memory"].capacity) == (None, 4.0)
+
+
+def test_a_capacity_of_zero_is_no_capacity(world: World) -> None:
+    world.nodes = [(labels, 0.0 if "capacity" in labels["__name__"] else value) for labels, value in world.nodes]
+    assert {place.rooms["cpu"].capacity for place in world.scene().places} == {4.0}
 
 
 def test_a_node_that_was_not_heard_of_lately_has_no_forecast(world: World) -> None:
@@ -166,6 +172,16 @@ def test_moves_underway_and_moves_made_are_known(world: World) -> None:
     world.move("victim", "clear", NOW - 5000)
     (mover,) = world.scene().movers
     assert (mover.moved_at, mover.moves_last_day) == (NOW - 5000, 1)
+
+
+def test_a_move_that_is_planned_is_underway_until_it_is_cancelled_and_its_eviction_counts(world: World) -> None:
+    order = world.move("now", "", NOW - 1)
+    assert world.ledger.migrations() == []
+    assert world.scene().underway == {"n1", "n3", "set-now"}
+    assert world.ledger.recall(ORDER, None, NOW).actions_last_hour == 1
+    world.ledger.cancel_planned(order, NOW)
+    assert world.scene().underway == frozenset()
+    assert world.ledger.recall(ORDER, None, NOW).actions_last_hour == 0
 
 
 def test_a_move_that_was_given_up_before_the_eviction_is_none(world: World) -> None:
