@@ -107,12 +107,14 @@ class LeaseElection:
         self.step_down()
 
     def stand(self) -> None:
-        """Try once to get or to keep the lease; an API server that does not answer is tried again next time."""
+        """Try once to get or to keep the lease; whatever comes of it, the next time it is tried again."""
         try:
             self._stand()
             problem = ""
         except PlatformError as error:
             self._mine, problem = None, str(error)
+        except Exception as error:  # what nobody foresaw must not end the one thread that asks again
+            self._mine, problem = None, repr(error)
         if problem and problem != self._problem:
             _log.warning("lease not renewed", error=problem)
         self._problem = problem

@@ -10,6 +10,7 @@ from apiserver.faults import asks
 from apiserver.nodes import pod
 from apiserver.server import StubApiServer
 from kubernetes.client import ApiClient, CoreV1Api
+from structlog.testing import capture_logs
 
 from actuator.leader import Lease, LeaseElection
 from actuator.ledger.database import LedgerError
@@ -159,6 +160,22 @@ def test_a_renewal_of_which_the_answer_was_lost_is_no_renewal(
     assert world.leaders() == [leader]
     world.pass_by(20)
     assert world.leaders() == [leader]
+
+
+def test_a_lease_that_makes_no_sense_is_said_once_and_ends_no_election(
+    world: World, leader: Replica, api_server: StubApiServer
+) -> None:
+    world.replicas[:] = [leader]
+    lease = api_server.store.get("leases", "cpp-system", NAME)
+    bad = api_server.store.update("leases", lease, {**lease, "spec": {**lease["spec"], "leaseTransitions": "many"}})
+    with capture_logs() as logs:
+        world.pass_by(20)
+    assert not leader.leads()
+    _, said = logs  # after the one that says that somebody else wrote
+    assert "TypeError" in said["error"]
+    api_server.store.update("leases", bad, {**bad, "spec": {}})
+    world.pass_by(4)
+    assert leader.leads()
 
 
 def test_what_another_clock_wrote_on_the_lease_does_not_matter(
