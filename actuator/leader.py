@@ -20,6 +20,8 @@ DURATION = 12.0
 """Others wait for so long after the last renewal that they saw: a killed leader is followed within 17 seconds."""
 _SURE = 8.0
 """The holder acts for so long after a renewal; what it has asked for by then has the rest of the time to be done."""
+LONGEST_CHANGE = DURATION - _SURE - 0.5
+"""Seconds after which a change that the holder has asked for is given up: later another one may lead."""
 _EVERY = 2.0
 _log = structlog.get_logger(__name__)
 

@@ -235,6 +235,18 @@ def test_one_that_does_not_lead_may_look_and_not_touch(fenced: Any, api_server: 
     assert api_server.store.find("pods") == []
 
 
+def test_a_change_is_given_up_before_another_could_lead_and_a_question_is_not(
+    client: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(ApiClient, "call_api", lambda _, *call, **options: asked.append((*call, *options.values())))
+    fenced = FencedClient(client.configuration, lambda: True)
+    for method, timeout in (("GET", 10.0), ("PATCH", 10.0), ("POST", 2.0)):
+        fenced.call_api(method, _request_timeout=timeout)
+    fenced.close()
+    assert asked == [("GET", 10.0), ("PATCH", 3.5), ("POST", 2.0)]
+
+
 def test_the_leaders_pod_has_the_label_and_no_other(client: ApiClient, api_server: StubApiServer) -> None:
     for name in ("one", "two"):
         api_server.add("pods", pod(name, "cpp-system", {}, {}))
