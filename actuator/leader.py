@@ -20,6 +20,8 @@ DURATION = 12.0
 """Others wait for so long after the last renewal that they saw: a killed leader is followed within 17 seconds."""
 _SURE = 8.0
 """The holder acts for so long after a renewal; what it has asked for by then has the rest of the time to be done."""
+LONGEST_CHANGE = DURATION - _SURE - 0.5
+"""Seconds after which a change that the holder has asked for is given up: later another one may lead."""
 _EVERY = 2.0
 _log = structlog.get_logger(__name__)
 
@@ -107,12 +109,14 @@ class LeaseElection:
         self.step_down()
 
     def stand(self) -> None:
-        """Try once to get or to keep the lease; an API server that does not answer is tried again next time."""
+        """Try once to get or to keep the lease; whatever comes of it, the next time it is tried again."""
         try:
             self._stand()
             problem = ""
         except PlatformError as error:
             self._mine, problem = None, str(error)
+        except Exception as error:  # what nobody foresaw must not end the one thread that asks again
+            self._mine, problem = None, repr(error)
         if problem and problem != self._problem:
             _log.warning("lease not renewed", error=problem)
         self._problem = problem

@@ -99,23 +99,25 @@ class Worker:
     def run_once(self) -> None:
         """Begin what is to be done by this replica now: what a crash left, what is due by the clock, then orders."""
         try:
-            if not self._peers.tenure.begin():
-                return
-            self._try(self._peers.recovery.run)
-            self._try(lambda: self._peers.duties.run(self._clock()))
-            self._try(self._tend_moves)
-            self._try(self._serve_due)
+            self._try(self._pass)
         except LedgerError as error:
             self._ledger_state(down=True, detail=str(error))
-        else:
-            self._ledger_state(down=False)
+
+    def _pass(self) -> None:
+        if not self._peers.tenure.begin():
+            return
+        self._try(self._peers.recovery.run)
+        self._try(lambda: self._peers.duties.run(self._clock()))
+        self._try(self._tend_moves)
+        self._try(self._serve_due)
+        self._ledger_state(down=False)
 
     def _try(self, work: Callable[[], None]) -> bool:
         try:
             work()
         except LedgerError:
             raise
-        except Exception:  # what nobody foresaw in one order or duty must not keep the others waiting
+        except Exception:  # what nobody foresaw in one order, duty or pass must not keep the others waiting
             _log.exception("worker error")
             self._meters.worker_errors.inc()
             return False

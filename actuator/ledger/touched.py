@@ -5,7 +5,8 @@ from collections.abc import Iterable
 
 NOBODY = ""
 """Stands for what concerns no one container."""
-_EVENTS = {"INSERT": "NEW", "UPDATE": "NEW", "DELETE": "OLD"}
+_EVENTS = {"INSERT": ("NEW",), "UPDATE": ("OLD", "NEW"), "DELETE": ("OLD",)}
+"""An update may give a row from one container to another, which touches both."""
 _WHOM = {
     "orders": "VALUES ({row}.target)",
     "steps": "VALUES ({row}.target)",
@@ -20,10 +21,11 @@ _WHOM = {
 def attach(connection: sqlite3.Connection) -> None:
     """Begin to note. Plans need no note: their steps are touched with them."""
     connection.execute("CREATE TEMP TABLE touched (target TEXT NOT NULL)")
-    for event, row in _EVENTS.items():
+    for event, rows in _EVENTS.items():
         for table, whom in _WHOM.items():
             head = f"CREATE TEMP TRIGGER touched_{event}_{table} AFTER {event} ON main.{table}"
-            connection.execute(f"{head} BEGIN INSERT INTO touched {whom.format(row=row)}; END")
+            notes = " ".join(f"INSERT INTO touched {whom.format(row=row)};" for row in rows)
+            connection.execute(f"{head} BEGIN {notes} END")
 
 
 def add(connection: sqlite3.Connection, targets: Iterable[str]) -> None:

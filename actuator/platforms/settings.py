@@ -30,7 +30,7 @@ class KubernetesConfig(Section):
     kubeconfig: FilePath | None = None
     """Whom to be outside of a cluster; without it the pod's service account."""
     timeout: Duration = 10.0
-    """How long one call may take."""
+    """How long one call may take; a change is given up sooner, before another replica could lead."""
     resize_patience: Duration = 30.0
     """A resize that is not in force after this is taken back."""
     placeholder_image: str = "registry.k8s.io/pause:3.10"

@@ -74,6 +74,24 @@ def test_it_does_nothing_until_it_leads_and_nothing_more_after_it(
     assert len(standby.kernel.calls) == 1
 
 
+def test_a_takeover_that_fails_unforeseen_is_tried_again(
+    standby: Any, election: Standing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = []
+
+    def take_over() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise KeyError("nobody foresaw this")
+
+    monkeypatch.setattr(standby.service.ledger, "take_over", take_over)
+    election.win()
+    standby.work()
+    assert standby.watchdog() == 202
+    assert len(tries) == 2
+    assert "cpp_worker_errors_total 1.0" in standby.metrics()
+
+
 def test_what_is_held_and_open_is_the_leaders_to_say(standby: Any, election: Standing, make_alert: Any) -> None:
     election.win()
     standby.work()

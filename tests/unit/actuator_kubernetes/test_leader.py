@@ -10,6 +10,7 @@ from apiserver.faults import asks
 from apiserver.nodes import pod
 from apiserver.server import StubApiServer
 from kubernetes.client import ApiClient, CoreV1Api
+from structlog.testing import capture_logs
 
 from actuator.leader import Lease, LeaseElection
 from actuator.ledger.database import LedgerError
@@ -161,6 +162,22 @@ def test_a_renewal_of_which_the_answer_was_lost_is_no_renewal(
     assert world.leaders() == [leader]
 
 
+def test_a_lease_that_makes_no_sense_is_said_once_and_ends_no_election(
+    world: World, leader: Replica, api_server: StubApiServer
+) -> None:
+    world.replicas[:] = [leader]
+    lease = api_server.store.get("leases", "cpp-system", NAME)
+    bad = api_server.store.update("leases", lease, {**lease, "spec": {**lease["spec"], "leaseTransitions": "many"}})
+    with capture_logs() as logs:
+        world.pass_by(20)
+    assert not leader.leads()
+    _, said = logs  # after the one that says that somebody else wrote
+    assert "TypeError" in said["error"]
+    api_server.store.update("leases", bad, {**bad, "spec": {}})
+    world.pass_by(4)
+    assert leader.leads()
+
+
 def test_what_another_clock_wrote_on_the_lease_does_not_matter(
     world: World, leader: Replica, api_server: StubApiServer
 ) -> None:
@@ -216,6 +233,18 @@ def test_one_that_does_not_lead_may_look_and_not_touch(fenced: Any, api_server: 
     assert {request.verb for request in api_server.asked} == {"get"}
     call(fenced(True).delete_namespaced_pod, "web-1", "shop")
     assert api_server.store.find("pods") == []
+
+
+def test_a_change_is_given_up_before_another_could_lead_and_a_question_is_not(
+    client: ApiClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    monkeypatch.setattr(ApiClient, "call_api", lambda _, *call, **options: asked.append((*call, *options.values())))
+    fenced = FencedClient(client.configuration, lambda: True)
+    for method, timeout in (("GET", 10.0), ("PATCH", 10.0), ("POST", 2.0)):
+        fenced.call_api(method, _request_timeout=timeout)
+    fenced.close()
+    assert asked == [("GET", 10.0), ("PATCH", 3.5), ("POST", 2.0)]
 
 
 def test_the_leaders_pod_has_the_label_and_no_other(client: ApiClient, api_server: StubApiServer) -> None:

@@ -18,7 +18,7 @@ from actuator.ledger.database import LedgerError
 from actuator.ledger.mirror import COMMON, Mirror
 from actuator.ledger.mirrored import MirroredLedger
 from actuator.ledger.schema import prepare
-from actuator.model import Intent, OrderState, Plan, Step, StepOutcome, StepState, Target
+from actuator.model import Allocation, Intent, OrderState, OwnerLimits, Plan, Step, StepOutcome, StepState, Target
 from actuator.platforms.kubernetes.orders import OrderObjects
 from actuator.records import Alert, Delivery, Origin, Reading, Wish
 
@@ -316,6 +316,22 @@ def test_an_object_goes_when_nothing_is_left_to_remember(ledger: MirroredLedger,
     clock.now += 25 * HOUR
     ledger.prune(NOW)
     assert objects() == {}
+
+
+def test_what_a_restarted_container_takes_over_is_in_its_own_object_only(
+    ledger: MirroredLedger, make_ledger: Callable[..., MirroredLedger], api_server: StubApiServer
+) -> None:
+    deliver(ledger, WEB)
+    throttle(ledger)
+    again = replace(WEB, container_id="d" * 64)
+    now = Allocation(0.5, 2.0**30, 0.0, 4.0, 2.0**33, True, False, owner=OwnerLimits(again, 1.0, 2.0**30))
+    ledger.note_allocation(again, now, NOW)
+    found = [each for each in api_server.store.find("containerorders") if each["metadata"]["name"] != COMMON]
+    (holder,) = [each for each in found if {"held", "throttles"} & set(each["spec"]["rows"])]
+    assert holder["spec"]["target"]["containerID"] == again.container_id
+    second = make_ledger("second.sqlite")
+    assert [each.throttle.target for each in second.throttles()] == [again]
+    assert [each.target for each in second.held()] == [again]
 
 
 def test_an_object_that_somebody_removed_is_written_again(
