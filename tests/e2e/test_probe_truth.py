@@ -59,6 +59,22 @@ for number in range(700):
     enter(home)
     os.rmdir(folder)
 """
+RACE = """
+import ctypes, mmap, os, sys
+call, turns = ctypes.CDLL(None).syscall, mmap.mmap(-1, 2)
+me, other = (0, 1) if os.fork() else (1, 0)
+os.sched_setaffinity(0, {sorted(os.sched_getaffinity(0))[me]})
+for folder in sys.argv[1:]:
+    with open(folder + "/cgroup.procs", "w") as file:
+        file.write(str(os.getpid()))
+    turns[me] += 1
+    while turns[other] < turns[me]:
+        pass
+    for number in (*range(345, 424), *range(480, 511)):
+        call(number)
+if me == 0:
+    os.wait()
+"""
 SAMPLE = re.compile(r'(\w+)\{id="[^"]*?([0-9a-f]{64})(?:\.scope)?"(?:,\w+="(\w+)")?\} (\S+) (\d+)')
 PAIR = re.compile(
     r'container_syscall_pairs_total\{id="[^"]*?([0-9a-f]{64})(?:\.scope)?",from="(\w+)",to="(\w+)"\} (\d+)'
@@ -313,6 +329,27 @@ def test_counts_go_on_when_the_program_is_killed(probe: RunningProbe, loads: Loa
     assert "\ncpp_probe_restarts_total 1\n" in probe.text()
     for key, sample in before.items():
         assert sample.value <= held[key].value <= after[key].value, key
+
+
+def test_two_cpus_that_count_a_new_key_at_once_lose_nothing() -> None:
+    mount = next(path for path in map(Path, MOUNTS) if (path / "cgroup.controllers").exists())
+    folders = [mount / f"cpp-race-{os.getpid()}-{number}" for number in range(30)]
+    with kernel.running(2.0, one_in=0) as running:
+        events = parse(running.lines, time.time)
+        next(event for event in events if isinstance(event, Print))
+        for folder in folders:
+            folder.mkdir()
+        cgroups = {str(folder.stat().st_ino) for folder in folders}
+        try:
+            subprocess.run([sys.executable, "-c", RACE, *folders], check=True, timeout=60)
+        finally:
+            for folder in folders:
+                folder.rmdir()
+        done = time.time()
+        printed = next(event for event in events if isinstance(event, Print) and event.at > done)
+    counts = {tuple(key.split(",")): count for key, count in printed.maps["calls"].items()}
+    made = [counts.get((cgroup, str(call)), 0) for cgroup in cgroups for call in (*range(345, 424), *range(480, 511))]
+    assert set(made) == {2}
 
 
 def test_what_finds_no_room_in_a_full_map_is_told_and_the_map_is_cleared() -> None:
