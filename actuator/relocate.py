@@ -41,10 +41,10 @@ class MovingExecutor(Executor):
 
     def _place(self, target: Target, step: Step) -> StepOutcome:
         try:
-            self._hands.place(target, step.uid, step.node)
+            newest = self._hands.place(target, step.uid, step.node)
         except PlatformError as error:
             return put_back(error)
-        return StepOutcome(StepState.DONE)
+        return StepOutcome(StepState.DONE, after_raw=str(newest))
 
     def _evict(self, target: Target, step: Step) -> StepOutcome:
         try:
@@ -129,7 +129,9 @@ class Relocations:
         if land.state not in (StepState.PLANNED, StepState.STARTED):
             return True
         uid, step = migration.steps["evict"].step.uid, land.step
-        found = self._hands.landing(migration.target, uid, step.uid, step.due_at or 0.0)
+        # The decision may rest on an older look: a pod made between the two is nobody's replacement.
+        made_after = max(step.due_at or 0.0, float(migration.steps["place"].after_raw or 0.0))
+        found = self._hands.landing(migration.target, uid, step.uid, made_after)
         if found is not None and found.ready:
             self._end(land, _arrived(land, found), at)
         elif at >= (step.expires_at or at):

@@ -355,6 +355,23 @@ def test_landing_elsewhere_is_recorded_and_not_tried_again(world: World) -> None
     assert world.placeholders() == []
 
 
+def test_a_pod_that_came_after_the_decision_and_before_the_eviction_is_no_replacement(world: World) -> None:
+    del world.server.store.create  # the webhook is not asked
+    store = world.server.store
+    store.watchers = [each for each in store.watchers if type(each).__name__ != "ReplicaSets"]
+    for found in world.pods().values():
+        found["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    another = pod("web-3", "shop", {"cpu": "500m", "memory": "1Gi"}, {}, nodeName="n2")
+    another["metadata"] |= {"ownerReferences": world.pods()["web-2"]["metadata"]["ownerReferences"]}
+    world.hands._die = lambda name, side: (  # type: ignore[method-assign,assignment]
+        world.server.add("pods", another) if (name, side) == ("place", Side.BEFORE) else None
+    )
+    world.migrate()
+    world.work(3)
+    assert set(world.pods()) == {"web-2", "web-3"}
+    assert world.states()["land"] == "started"
+
+
 def test_a_replacement_that_is_never_ready_is_not_waited_for_without_end(world: World) -> None:
     world.server.store.watchers = [each for each in world.server.store.watchers if type(each).__name__ != "Kubelet"]
     world.server.store.watchers.append(_running_placeholders(world))
