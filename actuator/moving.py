@@ -25,8 +25,8 @@ class Nodes(Protocol):
 class Hands(Protocol):
     """What touches pods and nodes; each call may be repeated."""
 
-    def place(self, target: Target, uid: str, node: str) -> None:
-        """Hold room on ``node`` for all that the pod requests."""
+    def place(self, target: Target, uid: str, node: str) -> float:
+        """Hold room on ``node`` for all that the pod requests; return when its controller's newest pod was made."""
 
     def evict(self, target: Target, uid: str) -> None:
         """Evict the pod of this uid, while room is held for it."""

@@ -71,6 +71,8 @@ class StepRecord:
     origin: Origin
     starts: int
     """How often it was begun; more than once only after a crash."""
+    after_raw: str = ""
+    """What was found once it had ended."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,8 @@ from actuator.platforms.protocol import Platform
 from actuator.records import Migration, StepRecord
 
 _SWEEP_SECONDS = 60.0
+_LOOK_SECONDS = 5.0
+"""A move is looked at no more often: each look asks the API server for a namespace's pods."""
 _log = structlog.get_logger(__name__)
 
 
@@ -39,10 +41,10 @@ class MovingExecutor(Executor):
 
     def _place(self, target: Target, step: Step) -> StepOutcome:
         try:
-            self._hands.place(target, step.uid, step.node)
+            newest = self._hands.place(target, step.uid, step.node)
         except PlatformError as error:
             return put_back(error)
-        return StepOutcome(StepState.DONE)
+        return StepOutcome(StepState.DONE, after_raw=str(newest))
 
     def _evict(self, target: Target, step: Step) -> StepOutcome:
         try:
@@ -70,15 +72,27 @@ class Relocations:
     def __init__(self, ledger: Ledger, hands: Hands, crew: Crew) -> None:
         self._ledger, self._hands, self._crew = ledger, hands, crew
         self._next_sweep = 0.0
+        self._next_look: dict[int, float] = {}
 
     def tend(self, at: float) -> None:
-        """Take each move a step further, where that can be done at epoch seconds ``at``."""
-        for migration in self._ledger.migrations():
+        """Take each move a step further, where that can be done at epoch seconds ``at`` and a hand is free for it.
+
+        One hand is left to orders, however many moves there are and however long a look takes.
+        """
+        for migration in self._due(at)[: max(self._crew.free - 1, 0)]:
             with ExitStack() as right:
                 if right.enter_context(self._ledger.acting(migration.target)):
+                    self._next_look[migration.order_id] = at + _LOOK_SECONDS
                     self._crew.begin(right.pop_all(), partial(self._try, migration.order_id, at))
         if at >= self._next_sweep:
             self._sweep(at)
+
+    def _due(self, at: float) -> list[Migration]:
+        """Return the moves to look at, the one that has waited longest first."""
+        underway = self._ledger.migrations()
+        self._next_look = {each.order_id: self._next_look.get(each.order_id, 0.0) for each in underway}
+        due = [each for each in underway if self._next_look[each.order_id] <= at]
+        return sorted(due, key=lambda each: self._next_look[each.order_id])
 
     def _try(self, order_id: int, at: float) -> None:
         """With the right to touch the pod nothing is underway: what is unfinished waits, or was left by a crash."""
@@ -115,7 +129,9 @@ class Relocations:
         if land.state not in (StepState.PLANNED, StepState.STARTED):
             return True
         uid, step = migration.steps["evict"].step.uid, land.step
-        found = self._hands.landing(migration.target, uid, step.uid, step.due_at or 0.0)
+        # The decision may rest on an older look: a pod made between the two is nobody's replacement.
+        made_after = max(step.due_at or 0.0, float(migration.steps["place"].after_raw or 0.0))
+        found = self._hands.landing(migration.target, uid, step.uid, made_after)
         if found is not None and found.ready:
             self._end(land, _arrived(land, found), at)
         elif at >= (step.expires_at or at):

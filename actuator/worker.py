@@ -97,7 +97,10 @@ class Worker:
         self._peers.crew.wait()
 
     def run_once(self) -> None:
-        """Begin what is to be done by this replica now: what a crash left, what is due by the clock, then orders."""
+        """Begin what is to be done by this replica now: what a crash left, what is due by the clock, then orders.
+
+        Moves come last: they mostly wait for others, and orders do not.
+        """
         try:
             self._try(self._pass)
         except LedgerError as error:
@@ -108,8 +111,8 @@ class Worker:
             return
         self._try(self._peers.recovery.run)
         self._try(lambda: self._peers.duties.run(self._clock()))
-        self._try(self._tend_moves)
         self._try(self._serve_due)
+        self._try(self._tend_moves)
         self._ledger_state(down=False)
 
     def _try(self, work: Callable[[], None]) -> bool:

@@ -50,7 +50,7 @@ def step_of(row: sqlite3.Row) -> StepRecord:
         uid=row["uid"],
     )
     state, origin = StepState(row["state"]), Origin(row["origin"])
-    return StepRecord(row["id"], row["order_id"], target_of(row), step, state, origin, row["starts"])
+    return StepRecord(row["id"], row["order_id"], target_of(row), step, state, origin, row["starts"], row["after_raw"])
 
 
 def reservation_of(row: sqlite3.Row) -> Reservation:

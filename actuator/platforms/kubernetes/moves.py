@@ -18,12 +18,18 @@ class Moves:
     def __init__(self, api: ClusterApi, placeholders: Placeholders) -> None:
         self._api, self._placeholders = api, placeholders
 
-    def place(self, target: Target, uid: str, node: str) -> None:
-        """Hold room on ``node`` for all that the pod requests. Raises PlatformError."""
+    def place(self, target: Target, uid: str, node: str) -> float:
+        """Hold room on ``node`` for all that the pod requests. Raises PlatformError.
+
+        Return when the newest pod of its controller was made, by the server's clock: none so old replaces it.
+        """
         pod = self._meant(target, uid)
         requests = {resource: pod.request(resource) for resource in ("cpu", "memory")}
         held = {resource: amount for resource, amount in requests.items() if amount}
         self._placeholders.put(for_move(target, uid, node, held or _NEXT_TO_NOTHING))
+        controller = pod.metadata.controller
+        siblings = [each for each in self._api.labelled(target.namespace, "") if each.metadata.controller == controller]
+        return max(map(_made_at, siblings), default=0.0)
 
     def evict(self, target: Target, uid: str) -> None:
         """Evict the pod, while room is held for it and its budget allows it. Raises PlatformError."""

@@ -16,7 +16,7 @@ from apiserver.store import Object
 from kubernetes.client import ApiClient
 
 from actuator.config import Config
-from actuator.model import Observation, Order
+from actuator.model import Observation, Order, OrderState, Plan, Step, StepOutcome, StepState, Target
 from actuator.moving import Hands, Moving
 from actuator.observe import Sample
 from actuator.outlook import Scout
@@ -26,6 +26,7 @@ from actuator.platforms.kubernetes.moves import Moves
 from actuator.platforms.kubernetes.placeholders import Placeholders
 from actuator.platforms.kubernetes.platform import KubernetesPlatform
 from actuator.platforms.settings import KubernetesConfig
+from actuator.records import Origin
 from actuator.relocate import MovingExecutor
 from actuator.service import Outside, Service, build
 from actuator.steering import Steering
@@ -138,6 +139,17 @@ class World:
     def steered(self, namespace: str, uid: str) -> bool:
         return False
 
+    def evicted_before(self, name: str) -> None:
+        """Record a move, elsewhere in the cluster, whose pod is evicted and has no replacement yet."""
+        target, ledger, at = Target("n8", "away", name, "main", name.ljust(64, "0")), self.service.ledger, self.clock()
+        kinds = ("place", "steer", "evict", "land", "clear")
+        steps = tuple(Step(kind, "", None, None, at + 180, node="n9", uid=f"{kind}-{name}") for kind in kinds)
+        order = ledger.open_restore(target, at)
+        for record in ledger.record_plan(order, target, Plan(steps, ""), Origin.ORDER, at)[:3]:
+            ledger.begin_step(record, at)
+            ledger.end_step(record, StepOutcome(StepState.DONE), at)
+        ledger.close_order(order, OrderState.RESOLVED, at)
+
     def alert(self, name: str, status: str = "firing", **labels: str) -> None:
         alert = {"status": status, "labels": {"alertname": name, **labels}, "startsAt": "2026-01-01T00:00:00Z"}
         headers = {"Authorization": "Bearer secret"}
@@ -154,6 +166,7 @@ class World:
         for _ in range(passes):
             self.service.worker.run_once()
             self.service.worker.settle()
+            self.skips += 5.0  # a move is not looked at more often
 
     def pods(self) -> dict[str, Object]:
         return {found["metadata"]["name"]: found for found in self.server.store.find("pods", "shop")}
@@ -342,6 +355,23 @@ def test_landing_elsewhere_is_recorded_and_not_tried_again(world: World) -> None
     assert world.placeholders() == []
 
 
+def test_a_pod_that_came_after_the_decision_and_before_the_eviction_is_no_replacement(world: World) -> None:
+    del world.server.store.create  # the webhook is not asked
+    store = world.server.store
+    store.watchers = [each for each in store.watchers if type(each).__name__ != "ReplicaSets"]
+    for found in world.pods().values():
+        found["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    another = pod("web-3", "shop", {"cpu": "500m", "memory": "1Gi"}, {}, nodeName="n2")
+    another["metadata"] |= {"ownerReferences": world.pods()["web-2"]["metadata"]["ownerReferences"]}
+    world.hands._die = lambda name, side: (  # type: ignore[method-assign,assignment]
+        world.server.add("pods", another) if (name, side) == ("place", Side.BEFORE) else None
+    )
+    world.migrate()
+    world.work(3)
+    assert set(world.pods()) == {"web-2", "web-3"}
+    assert world.states()["land"] == "started"
+
+
 def test_a_replacement_that_is_never_ready_is_not_waited_for_without_end(world: World) -> None:
     world.server.store.watchers = [each for each in world.server.store.watchers if type(each).__name__ != "Kubelet"]
     world.server.store.watchers.append(_running_placeholders(world))
@@ -349,10 +379,41 @@ def test_a_replacement_that_is_never_ready_is_not_waited_for_without_end(world: 
     world.work(2)
     assert world.states()["land"] == "started"
     assert world.states()["clear"] == "planned"
-    world.skips = 181.0
+    world.skips += 181.0
     world.work()
     assert world.states() == DONE | {"land": "failed"}
     assert "not Ready" in world.steps()["land"]["error"]
+
+
+def test_a_move_that_waits_is_looked_at_every_few_seconds(world: World) -> None:
+    world.evicted_before("waiting")
+    for _ in range(4):
+        world.service.worker.run_once()
+        world.service.worker.settle()
+    assert world.hands.touched.count("landing") == 1
+    world.skips += 5.0
+    world.service.worker.run_once()
+    world.service.worker.settle()
+    assert world.hands.touched.count("landing") == 2
+
+
+def test_moves_that_wait_leave_a_hand_to_orders_and_none_is_forgotten(world: World) -> None:
+    for number in range(12):
+        world.evicted_before(f"waiting-{number}")
+    answered = threading.Event()
+    world.hands._die = lambda name, side: None if name != "landing" else answered.wait(10)  # type: ignore[method-assign,assignment,func-returns-value]
+    world.service.worker.run_once()
+    world.migrate()
+    world.service.worker.run_once()
+    deadline = time.monotonic() + 5
+    while not world.evictions() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert world.evictions() == 1
+    answered.set()
+    world.service.worker.settle()
+    world.service.worker.run_once()
+    world.service.worker.settle()
+    assert world.hands.touched.count("landing") >= 12
 
 
 def _running_placeholders(world: World) -> Callable[[str, str, Object], None]:
