@@ -32,6 +32,8 @@ from actuator.truth import Truth
 
 _PAUSE_BETWEEN_PASSES = 1.0
 _LONGEST_DELAY = 600.0
+_MOST_DOUBLINGS = 16
+"""Of the delay between tries: far beyond the longest, and far from what a float can hold."""
 _MOVES = frozenset({Intent.MIGRATE, Intent.QUARANTINE})
 _OF_THIS_SYSTEM = frozenset({"paused", "watchdog_silent", "prometheus_unreachable", "platform_unavailable"})
 """Refusals that say nothing about the container, of which its owner need not know."""
@@ -231,14 +233,18 @@ class Worker:
 
     def _put_off(self, order: Order) -> None:
         """Try the order again ever later."""
-        delay = min(self._retry * 2**order.attempts, _LONGEST_DELAY)
+        delay = min(self._retry * _growth(order), _LONGEST_DELAY)
         self._peers.ledger.hold_order(order.id, self._clock() + delay, order.attempts + 1)
 
     def _waited(self, order: Order) -> bool:
         """Tell whether an order was put off for as long as one may be: the sum of the delays so far."""
-        return bool(self._retry * (2**order.attempts - 1) >= self._config.limits.deferral_deadline)
+        return bool(self._retry * (_growth(order) - 1) >= self._config.limits.deferral_deadline)
 
     def _ledger_state(self, down: bool, detail: str = "") -> None:
         if down != self._ledger_down:
             self._ledger_down = down
             _log.error("ledger lost", detail=detail) if down else _log.info("ledger back")
+
+
+def _growth(order: Order) -> int:
+    return int(2 ** min(order.attempts, _MOST_DOUBLINGS))

@@ -17,7 +17,7 @@ class FencedClient(ApiClient):
         self._leads = leads
 
     def call_api(self, method: str, *arguments: Any, **options: Any) -> Any:  # noqa: ANN401 - as its base has it
-        """Send the request, a change no longer than a leader is sure; raise UnavailableError where it does not lead."""
+        """Send the request; raise UnavailableError where this replica does not lead."""
         if method != "GET":
             if not self._leads():
                 raise UnavailableError("this replica does not lead any more")

@@ -234,6 +234,14 @@ def test_an_order_that_fails_unforeseen_is_retried_ever_later_and_stops_nobody(w
     assert outcome(world) == "done"
 
 
+def test_an_order_that_has_failed_for_a_week_is_retried_every_ten_minutes(world: Any, make_alert: Any) -> None:
+    world.truth.fails = RuntimeError("nobody foresaw this")
+    world.post(make_alert())
+    world.service.ledger.hold_order(world.action()["id"], world.clock.now, 1100)
+    world.work()
+    assert world.action()["not_before"] - world.clock.now == 600
+
+
 def test_a_change_that_the_kernel_does_not_show_is_reverted_and_recorded(
     world: Any, make_alert: Any, monkeypatch: Any
 ) -> None:

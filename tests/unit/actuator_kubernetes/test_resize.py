@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from apiserver.faults import Fault, Side, asks
 from shop import LIMITS, MIB, REQUESTS, Shop
+from structlog.testing import capture_logs
 
 from actuator.platforms.errors import (
     ConflictError,
@@ -173,6 +174,20 @@ def test_what_is_written_on_the_pod_is_found_again_and_taken_off_once_all_of_it_
     shop.platform.forget(target)
     assert OWNER not in shop.annotations()
     assert shop.resources() == {"requests": REQUESTS, "limits": LIMITS}
+
+
+def test_a_pod_whose_node_is_gone_keeps_no_other_from_being_found(shop: Shop) -> None:
+    for target in (shop.run(), shop.run("web-2")):
+        shop.platform.set_limit(target, "cpu", 0.8)
+    shop.pod("web-2")["spec"]["nodeName"] = "n2"
+    with capture_logs() as logs:
+        (owner,) = shop.platform.remembered()
+    assert (owner.target.pod, owner.cpu_limit) == ("web-1", 0.5)
+    assert [(entry["event"], entry["pod"]) for entry in logs] == [("not restored", "web-2")]
+    shop.clock.sleep(61.0)
+    shop.server.refuse(500, asks("get", "nodes"))
+    with pytest.raises(UnavailableError):
+        shop.platform.remembered()
 
 
 def test_a_container_that_restarts_in_a_changed_pod_is_the_same_and_elsewhere_it_is_gone(shop: Shop) -> None:

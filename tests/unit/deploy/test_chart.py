@@ -109,6 +109,7 @@ def test_the_programs_accept_their_configuration(
     assert exporter.sources.cadvisor.url == "https://10.0.0.1:10250/metrics/cadvisor"
     actuator = load_actuator(tmp_path / "actuator")
     assert (actuator.platform.kind, actuator.dry_run) == ("kubernetes", True)
+    assert pods(shipped)["cpp-actuator"]["terminationGracePeriodSeconds"] >= 1.5 * actuator.platform.resize_patience
 
 
 def test_keys_of_a_user_are_merged_into_the_configuration(chart: Callable[..., Objects]) -> None:
