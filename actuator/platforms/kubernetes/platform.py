@@ -22,7 +22,7 @@ from actuator.platforms.kubernetes.documents import Container, ContainerStatus, 
 from actuator.platforms.kubernetes.events import event
 from actuator.platforms.kubernetes.placeholder import RESERVATION, for_reservation, reservation_name, reserved_for
 from actuator.platforms.kubernetes.placeholders import OwnRoom, Placeholders, holds_room
-from actuator.platforms.kubernetes.surroundings import NodeGoneError, Surroundings
+from actuator.platforms.kubernetes.surroundings import Surroundings, UnknownNodeError
 from actuator.platforms.settings import KubernetesConfig
 
 _POLL = 0.25
@@ -145,7 +145,7 @@ class KubernetesPlatform:
             try:
                 targets = [_target(pod, status) for status in pod.status.container_statuses if owner.is_kept(pod)]
                 found += [owner.limits_of(pod, self._around.node(pod), target) for target in targets]
-            except (RejectedError, NodeGoneError) as error:
+            except (RejectedError, UnknownNodeError) as error:
                 _log.warning("not restored", pod=pod.metadata.name, error=str(error))
         return [limits for limits in found if limits is not None]
 

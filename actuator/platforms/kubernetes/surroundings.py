@@ -13,8 +13,8 @@ _SETTLED_FOR = 60.0
 """What a node has, and who made a replica set, changes with a restart of the one and a new name of the other."""
 
 
-class NodeGoneError(UnavailableError):
-    """A pod outlives its node for a while; nothing can be read or changed in it."""
+class UnknownNodeError(UnavailableError):
+    """The node of one pod is gone, or says too little of itself; of other pods that says nothing."""
 
 
 class Surroundings:
@@ -34,9 +34,9 @@ class Surroundings:
             node = self._nodes(pod.spec.node_name)
         except GoneError as error:
             name = pod.spec.node_name or "(none)"
-            raise NodeGoneError(f"node {name} of pod {pod.metadata.name} is not to be had") from error
+            raise UnknownNodeError(f"node {name} of pod {pod.metadata.name} is not to be had") from error
         if not node.status.has_room:
-            raise UnavailableError(f"node {node.metadata.name} does not say what CPU and memory it has for pods")
+            raise UnknownNodeError(f"node {node.metadata.name} does not say what CPU and memory it has for pods")
         return node
 
     def namespace(self, pod: Pod) -> Metadata:

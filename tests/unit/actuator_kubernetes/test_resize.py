@@ -176,7 +176,10 @@ def test_what_is_written_on_the_pod_is_found_again_and_taken_off_once_all_of_it_
     assert shop.resources() == {"requests": REQUESTS, "limits": LIMITS}
 
 
-def test_a_pod_whose_node_is_gone_keeps_no_other_from_being_found(shop: Shop) -> None:
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_pod_whose_node_is_gone_or_says_nothing_keeps_no_other_from_being_found(shop: Shop, silent: bool) -> None:
+    if silent:
+        shop.server.add("nodes", {"metadata": {"name": "n2"}, "status": {}})
     for target in (shop.run(), shop.run("web-2")):
         shop.platform.set_limit(target, "cpu", 0.8)
     shop.pod("web-2")["spec"]["nodeName"] = "n2"
