@@ -227,7 +227,7 @@ def test_the_api_server_may_stop_and_start_in_the_middle(
     assert not pair.try_once(asked)
     time.sleep(12)
     assert pair.leader() == ""
-    cluster._start("apiserver", control.api_server(cluster.authority, cluster._ports))
+    cluster._start("apiserver", control.api_server(cluster.authority, cluster._ports, cluster.audit))
     pair.deliver(asked)
     cluster.wait_for(lambda: quota("patient") == 0.095, 30.0, "it is throttled")
     time.sleep(3)
