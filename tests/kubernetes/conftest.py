@@ -100,7 +100,7 @@ def deploy(cluster: Cluster) -> Callable[..., None]:
     return run
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def in_kernel(cluster: Cluster) -> Callable[[str, str], float]:
     """What the kernel lets a pod's container have: ``in_kernel(pod, resource)``, in cores or bytes."""
 
