@@ -8,6 +8,7 @@ from dataclasses import replace
 from actuator.model import Target
 from actuator.placement import Mover, Place, Room
 from actuator.platforms.kubernetes.cluster_api import ClusterApi
+from actuator.platforms.kubernetes.consent import PART
 from actuator.platforms.kubernetes.documents import Node, Pod
 from actuator.platforms.kubernetes.fits import Neighbours, barrier
 from actuator.platforms.kubernetes.lately import Lately
@@ -16,7 +17,6 @@ from actuator.platforms.kubernetes.scheduling import NodeChoice
 
 _RESOURCES = ("cpu", "memory")
 _TIER = "cpp/security-tier"
-_PART = "cpp/part"
 _OVER = ("Succeeded", "Failed")
 _COUNTS_FOR = 10.0
 _EFFORT = 20.0
@@ -101,10 +101,10 @@ def _place(node: Node, pods: Sequence[Pod]) -> Place:
     for resource in _RESOURCES:
         has = node.status.allocatable[resource]
         requested = sum(pod.request(resource) for pod in pods)
-        held = sum(pod.request(resource) for pod in pods if _PART in pod.metadata.labels and _is_placeholder(pod))
+        held = sum(pod.request(resource) for pod in pods if PART in pod.metadata.labels and _is_placeholder(pod))
         rooms[resource] = Room(has, has - requested, held)
     return Place(node.metadata.name, rooms, node.metadata.labels.get(_TIER, ""))
 
 
 def _is_placeholder(pod: Pod) -> bool:
-    return pod.metadata.labels.get(_PART) == "shadow"
+    return pod.metadata.labels.get(PART) == "shadow"

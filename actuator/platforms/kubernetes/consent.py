@@ -8,7 +8,8 @@ from actuator.platforms.kubernetes.owner import kept
 from actuator.platforms.own import is_own
 
 OPT_OUT = "cpp/opt-out"
-_PART = "cpp/part"
+PART = "cpp/part"
+"""Label of this system's own pods: which part of it they are."""
 _SYSTEM = "kube-system"
 _SAID = {"true": True, "false": False}
 
@@ -40,7 +41,7 @@ def belongs_to(pod: Pod) -> str:
 
 def own_part(pod: Pod, container: Container, namespace: str) -> bool:
     """Tell whether the container is of this system, whose own ``namespace`` is given, or of its monitoring."""
-    return pod.metadata.namespace == namespace or _PART in pod.metadata.labels or is_own(container.image)
+    return pod.metadata.namespace == namespace or PART in pod.metadata.labels or is_own(container.image)
 
 
 def _words(pod: Pod, namespace: Metadata) -> Mapping[str, str]:

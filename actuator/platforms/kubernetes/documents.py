@@ -56,6 +56,11 @@ class Metadata(Document):
         """What made the object and keeps it."""
         return next((owner for owner in self.owner_references if owner.controller), None)
 
+    @property
+    def made_at(self) -> float:
+        """Epoch seconds at which the object was created; 0 where that is not said."""
+        return self.creation_timestamp.timestamp() if self.creation_timestamp else 0.0
+
 
 class Resources(Document):
     """Requests and limits by resource; what is unset is missing."""

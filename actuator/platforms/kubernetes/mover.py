@@ -30,7 +30,7 @@ def mover_of(
         forecast={},
         start_up=_start_up(siblings),
         replicas=sum(each.ready for each in siblings),
-        newest_made_at=max(_made_at(each) for each in siblings),
+        newest_made_at=max(each.metadata.made_at for each in siblings),
         disruptions_left=_disruptions_left(pod, budgets),
         throttleable=_throttleable(pod, target),
         moved_at=max(filter(None, map(_moved_at, siblings)), default=None),
@@ -51,11 +51,6 @@ def _start_up(siblings: Iterable[Pod]) -> float | None:
         if ready is not None and ready.last_transition_time is not None and started is not None and not restarted:
             took.append(max((ready.last_transition_time - started).total_seconds(), 0.0))
     return median(took) if took else None
-
-
-def _made_at(pod: Pod) -> float:
-    made = pod.metadata.creation_timestamp
-    return made.timestamp() if made else 0.0
 
 
 def _disruptions_left(pod: Pod, budgets: Iterable[Budget]) -> int | None:

@@ -29,7 +29,7 @@ class Moves:
         self._placeholders.put(for_move(target, uid, node, held or _NEXT_TO_NOTHING))
         controller = pod.metadata.controller
         siblings = [each for each in self._api.labelled(target.namespace, "") if each.metadata.controller == controller]
-        return max(map(_made_at, siblings), default=0.0)
+        return max((each.metadata.made_at for each in siblings), default=0.0)
 
     def evict(self, target: Target, uid: str) -> None:
         """Evict the pod, while room is held for it and its budget allows it. Raises PlatformError."""
@@ -51,7 +51,7 @@ class Moves:
         """
         pods = [pod for pod in self._api.labelled(target.namespace, "") if _replaces(pod, uid, controller)]
         marked = [pod for pod in pods if pod.metadata.annotations.get(MOVED_FROM) == uid]
-        newer = sorted((pod for pod in pods if _made_at(pod) > made_after), key=_made_at)
+        newer = sorted((pod for pod in pods if pod.metadata.made_at > made_after), key=lambda pod: pod.metadata.made_at)
         found = next(iter((*marked, *newer)), None)
         if found is None:
             return None
@@ -82,8 +82,3 @@ def _replaces(pod: Pod, uid: str, controller: str) -> bool:
     owner = pod.metadata.controller
     own = owner is not None and owner.uid == controller
     return own and pod.metadata.uid != uid and pod.metadata.deletion_timestamp is None
-
-
-def _made_at(pod: Pod) -> float:
-    made = pod.metadata.creation_timestamp
-    return made.timestamp() if made else 0.0

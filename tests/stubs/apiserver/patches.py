@@ -1,6 +1,7 @@
 """The three kinds of patch that clients send."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 _KEYS = ("name", "type", "uid", "topologyKey", "ip")
@@ -11,13 +12,7 @@ def merge(old: Any, patch: Any) -> Any:
     """Return ``old`` after a JSON merge patch (RFC 7396)."""
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
-    merged = dict(old) if isinstance(old, dict) else {}
-    for name, value in patch.items():
-        if value is None:
-            merged.pop(name, None)
-        else:
-            merged[name] = merge(merged.get(name), value)
-    return merged
+    return _merge_fields(old, patch, merge)
 
 
 def strategic(old: Any, patch: Any) -> Any:
@@ -26,12 +21,16 @@ def strategic(old: Any, patch: Any) -> Any:
         return _merge_members(old if isinstance(old, list) else [], patch)
     if not isinstance(patch, dict):
         return copy.deepcopy(patch)
+    return _merge_fields(old, patch, strategic)
+
+
+def _merge_fields(old: Any, patch: dict[str, Any], merge_values: Callable[[Any, Any], Any]) -> dict[str, Any]:
     merged = dict(old) if isinstance(old, dict) else {}
     for name, value in patch.items():
         if value is None:
             merged.pop(name, None)
         else:
-            merged[name] = strategic(merged.get(name), value)
+            merged[name] = merge_values(merged.get(name), value)
     return merged
 
 
