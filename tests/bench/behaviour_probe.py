@@ -1,32 +1,34 @@
 """What the probe costs a busy server: requests a second that redis answers with the probe and without, by turns.
 
-Each request is two system calls of the server and two of the client, so hardly any real load is hurt more. Nothing
-else should run on the machine: with another tracer the runs without the probe pay for that one. On a busy machine the
-CPU that a request takes, of server and client together, says more than how many were answered.
+Each request is two system calls of the server and more of the client, so hardly any real load is hurt more. The server
+runs in a container, with Docker's usual filter of system calls, and as a bare process. Nothing else should run on the
+machine: with another tracer the runs without the probe pay for that one. On a busy machine the CPU that a request
+takes, of server and client together, says more than how many were answered.
 """
 
 import csv
 import re
 import resource
-import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 from behaviour_rows import Row
+from redis_server import RUN, free_port, in_container, in_process
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the harness that starts the parts is no installed package
 
 from deploy.demo.children import Child, start_child, stop_child, wait_until_ready
+from deploy.setup.engine import start_engine, stop_engine
 
-ROUNDS, RUNS, REQUESTS, CLIENTS = 5, 3, 60_000, 50
+ROUNDS, RUNS, REQUESTS, CLIENTS = 6, 3, 60_000, 50
 """Turns of each kind, loads in a turn, requests in a load, connections that make them."""
 SETTLE = 2.0
 WITHOUT, PAIRS = "no probe", "calls and pairs"
@@ -37,6 +39,9 @@ FLAGS: dict[str, list[str] | None] = {
     "every pair": ["--pairs.one-in=1"],
 }
 MOST_RESIDENT, MOST_LOSS = 120.0, 5.0
+
+Server = Callable[[Path, int], AbstractContextManager[int]]
+"""Runs redis with its files in a folder, on a port; gives its process."""
 
 
 @dataclass(frozen=True)
@@ -49,28 +54,51 @@ class Load:
     """Microseconds a request, of server and client."""
 
 
+@dataclass(frozen=True)
+class Probes:
+    """What the runs of the probe with its default flags had in the end."""
+
+    resident: list[float]
+    """MiB."""
+    lost: list[float]
+    """Events."""
+
+
 def measure(_data: Path) -> list[Row]:
     """Return all figures of this part; it needs no recording."""
+    probes = Probes([], [])
+    start_engine(RUN)
+    try:
+        rows = [
+            row
+            for where, server in (("container", in_container), ("process", in_process))
+            for row in _cost(f"redis in a {where}", server, probes)
+        ]
+    finally:
+        stop_engine(RUN)
+    return [
+        *rows,
+        Row("probe with pairs: resident", max(probes.resident), MOST_RESIDENT, at_least=False, unit="MiB"),
+        Row("probe with pairs: lost events and full maps", sum(probes.lost), 0, at_least=False),
+    ]
+
+
+def _cost(what: str, server: Server, probes: Probes) -> list[Row]:
     loads: dict[str, list[Load]] = {name: [] for name in FLAGS}
-    sizes, lost = [], 0.0
-    with tempfile.TemporaryDirectory() as folder, _server(Path(folder)) as (server, port):
-        _load(server, port)
+    with tempfile.TemporaryDirectory() as folder, server(Path(folder), port := free_port()) as process:
+        _load(process, port)
         for _ in range(ROUNDS):
             for name, flags in FLAGS.items():
                 with _probed(Path(folder), flags) as probe:
-                    loads[name] += [_load(server, port) for _ in range(RUNS)]
+                    loads[name] += [_load(process, port) for _ in range(RUNS)]
                     if probe and name == PAIRS:
-                        sizes.append(_resident(probe[0]))
-                        lost += _lost(probe[1])
+                        probes.resident.append(_resident(probe[0]))
+                        probes.lost.append(_lost(probe[1]))
     slower = _compared({name: statistics.median(load.speed for load in found) for name, found in loads.items()}, -1)
     dearer = _compared({name: statistics.median(load.cpu for load in found) for name, found in loads.items()}, 1)
     return [
-        Row("probe with pairs: requests fewer", slower.pop(PAIRS), MOST_LOSS, at_least=False, unit="%", peers=slower),
-        Row(
-            "probe with pairs: CPU a request more", dearer.pop(PAIRS), MOST_LOSS, at_least=False, unit="%", peers=dearer
-        ),
-        Row("probe with pairs: resident", max(sizes), MOST_RESIDENT, at_least=False, unit="MiB"),
-        Row("probe with pairs: lost events and full maps", lost, 0, at_least=False),
+        Row(f"{what}: requests fewer", slower.pop(PAIRS), MOST_LOSS, at_least=False, unit="%", peers=slower),
+        Row(f"{what}: CPU a request more", dearer.pop(PAIRS), MOST_LOSS, at_least=False, unit="%", peers=dearer),
     ]
 
 
@@ -81,35 +109,12 @@ def _compared(medians: dict[str, float], sign: int) -> dict[str, float]:
 
 
 @contextmanager
-def _server(folder: Path) -> Iterator[tuple[Child, int]]:
-    port = _free_port()
-    command = ["redis-server", "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-    child = start_child("redis", command, folder / "redis.log")
-    try:
-        _wait_for(port)
-        yield child, port
-    finally:
-        stop_child(child)
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(100):
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise RuntimeError(f"redis does not answer on port {port}")
-
-
-@contextmanager
 def _probed(folder: Path, flags: list[str] | None) -> Iterator[tuple[Child, str] | None]:
     """Run the probe with ``flags``, none without."""
     if flags is None:
         yield None
         return
-    address, log = f"127.0.0.1:{_free_port()}", folder / "probe.log"
+    address, log = f"127.0.0.1:{free_port()}", folder / "probe.log"
     command = [sys.executable, "-m", "exporter.probe", f"--web.listen-address={address}", *flags]
     child = start_child("probe", command, log)
     try:
@@ -120,7 +125,7 @@ def _probed(folder: Path, flags: list[str] | None) -> Iterator[tuple[Child, str]
         stop_child(child)
 
 
-def _load(server: Child, port: int) -> Load:
+def _load(server: int, port: int) -> Load:
     command = ["redis-benchmark", "-p", str(port), "-t", "get", "-n", str(REQUESTS), "-c", str(CLIENTS), "--csv"]
     before = _cpu_seconds(server)
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120)
@@ -128,10 +133,10 @@ def _load(server: Child, port: int) -> Load:
     return Load(float(list(csv.reader(done.stdout.splitlines()))[-1][1]), cpu)
 
 
-def _cpu_seconds(server: Child) -> float:
+def _cpu_seconds(server: int) -> float:
     """Return the CPU seconds of the server's first thread, which answers all requests, and of ended clients."""
     clients = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return int(Path(f"/proc/{server.pid}/schedstat").read_text().split()[0]) / 1e9 + clients.ru_utime + clients.ru_stime
+    return int(Path(f"/proc/{server}/schedstat").read_text().split()[0]) / 1e9 + clients.ru_utime + clients.ru_stime
 
 
 def _resident(probe: Child) -> float:
@@ -144,8 +149,3 @@ def _resident(probe: Child) -> float:
 def _lost(address: str) -> float:
     text = requests.get(f"http://{address}/metrics", timeout=10).text
     return float(re.findall(r"^cpp_probe_lost_events_total (\S+)$", text, re.MULTILINE)[0])
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return int(free.getsockname()[1])

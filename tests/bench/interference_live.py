@@ -4,12 +4,9 @@ The readings are kept as they came, so that a trial is made once and can be judg
 """
 
 import gzip
-import io
 import json
-import shutil
 import subprocess
 import sys
-import tarfile
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,12 +21,13 @@ from interference_trials import Trial, described
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the harness that starts the parts is no installed package
 
+from program_image import make_program_image
+
 from deploy.demo.children import start_child, stop_child, wait_until_ready
 from deploy.demo.containers import docker, inspect
 from deploy.demo.ports import choose_addresses
 from deploy.demo.stack import cadvisor_command
 from deploy.setup.builds import VENV, WORKLOAD, build_programs
-from deploy.setup.shell import SetupError
 
 INTERVAL = 2.0
 """Seconds between two readings, which is the exporter's cycle."""
@@ -54,22 +52,8 @@ class Places:
 
 
 def make_image() -> None:
-    """Make the image: the workload program, stress-ng, and the libraries that it needs."""
-    stress = shutil.which("stress-ng")
-    if stress is None:
-        raise SetupError("stress-ng is not there; run: apt-get install stress-ng")
-    linked = subprocess.run(["ldd", stress], capture_output=True, text=True, check=True).stdout
-    files = {stress: "usr/bin/stress-ng", str(WORKLOAD): "workload"}
-    files |= {word: word.lstrip("/") for word in linked.split() if word.startswith("/")}
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", dereference=True) as archive:
-        for folder in ("data", "tmp"):
-            entry = tarfile.TarInfo(folder)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777
-            archive.addfile(entry)
-        for path, name in files.items():
-            archive.add(path, name)
-    docker("import", "--change", f"LABEL {_LABEL}", "-", _IMAGE, stdin=buffer.getvalue())
+    """Make the image of all containers of a trial."""
+    make_program_image(_IMAGE, _LABEL, "stress-ng")
 
 
 @contextmanager
