@@ -7,11 +7,12 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from exporter.config import BackfillConfig, Config
+from exporter.config import Config
 from exporter.history.identity import Identity
 from exporter.history.signals import RESOURCES
 from exporter.history.store import History
 from exporter.history.windows import Grid
+from exporter.sections import BackfillConfig
 from exporter.sources.prometheus import fetch_labelled
 
 _log = structlog.get_logger(__name__)

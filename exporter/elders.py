@@ -3,10 +3,11 @@
 import structlog
 
 from exporter.backfill import elders_past
-from exporter.config import BackfillConfig, Config
+from exporter.config import Config
 from exporter.cycle import Cycle
 from exporter.history.identity import Identity
 from exporter.history.windows import Grid
+from exporter.sections import BackfillConfig
 from exporter.sources.prometheus import HistoryUnavailableError
 
 _PATIENCE = 5.0

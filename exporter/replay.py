@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from exporter.assess.scores import INTERFERENCE, Scores
-from exporter.config import Config, ThresholdsConfig
+from exporter.config import Config
 from exporter.cycle import Cycle, Readings
 from exporter.history.identity import Identity
+from exporter.sections import ThresholdsConfig
 from exporter.sources.files import RecordingError
 from exporter.sources.replay import read_recording, steps
 

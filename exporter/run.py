@@ -10,13 +10,14 @@ import structlog
 from pydantic import BaseModel
 
 from exporter.backfill import backfill
-from exporter.config import BackfillConfig, Config
+from exporter.config import Config
 from exporter.cycle import Cycle, Readings
 from exporter.elders import Elders
 from exporter.history.identity import Identity
 from exporter.history.store import History
 from exporter.profile import build_profile
 from exporter.publish.web import Views
+from exporter.sections import BackfillConfig
 from exporter.sources import scraped
 from exporter.sources.exposition import Samples
 from exporter.sources.http import HttpSource, Reading, newest

@@ -17,9 +17,9 @@ from exporter.assess.robust import Numbers
 from exporter.assess.scores import Scores
 from exporter.assess.security import Security
 from exporter.assess.since import Since
-from exporter.config import AssessConfig
 from exporter.history.windows import Floats, Window
 from exporter.persist.arrays import Arrays, exported, within
+from exporter.sections import AssessConfig
 
 MOST_ELAPSED = 4
 """Cycles of learning that one look may count for: after a pause nothing is known of the time between."""

@@ -9,7 +9,7 @@ from exporter.assess.anomaly import FLOORS
 from exporter.assess.customs import KINDS
 from exporter.assess.explain import CLEARLY, NEAR, Findings
 from exporter.assess.scores import Cause
-from exporter.config import ThresholdsConfig
+from exporter.sections import ThresholdsConfig
 
 MOST: Final = 3
 """Causes of one score and container."""

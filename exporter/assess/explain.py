@@ -14,7 +14,7 @@ from exporter.assess.pairs import NewPairs
 from exporter.assess.robust import Numbers
 from exporter.assess.scores import INTERFERENCE
 from exporter.assess.security import Risk
-from exporter.config import ThresholdsConfig
+from exporter.sections import ThresholdsConfig
 
 NEAR = 0.75
 """Part of its threshold from which a score is explained."""

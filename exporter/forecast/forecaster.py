@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.config import ForecastConfig
 from exporter.forecast.demand import Demand, mended
 from exporter.forecast.engine import Engine, Outlook
 from exporter.forecast.health import Health
@@ -20,6 +19,7 @@ from exporter.forecast.training import Training
 from exporter.history.signals import LEVELS, RESOURCES
 from exporter.history.windows import Bools, Floats, Grid, Integers
 from exporter.persist.arrays import Arrays, fitting, under, within
+from exporter.sections import ForecastConfig
 
 _WHOLE = [RESOURCES.index(name) for name in ("file_descriptors", "threads")]
 _ROUNDING = 1e-6

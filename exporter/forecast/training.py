@@ -8,7 +8,6 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from exporter.config import ForecastConfig
 from exporter.forecast import forests, networks, work
 from exporter.forecast.demand import Demand
 from exporter.forecast.drift import Drift
@@ -21,6 +20,7 @@ from exporter.forecast.schedule import CAUSES, Schedule
 from exporter.forecast.trainer import Answer, Failure, Trainer, failed
 from exporter.history.windows import Floats, Grid, Integers
 from exporter.persist.arrays import Arrays, fitting, under, within
+from exporter.sections import ForecastConfig
 
 _LONGEST_PASS = 600.0
 _REST = 86400.0

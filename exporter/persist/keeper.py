@@ -11,10 +11,10 @@ from typing import Any, Final
 import structlog
 from numpy.typing import NDArray
 
-from exporter.config import StateConfig
 from exporter.durations import format_duration
 from exporter.persist.arrays import Arrays, MismatchError
 from exporter.persist.file import About, DamagedError, opened, remove_unfinished, write
+from exporter.sections import StateConfig
 
 FORMAT: Final = 7
 """Raise it whenever the meaning of an array changes while its name, type and shape stay."""

@@ -7,12 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from exporter.assess.scores import INTERFERENCE
-from exporter.config import ForecastConfig, ThresholdsConfig
 from exporter.durations import format_duration
 from exporter.history.calls import LabelledRates
 from exporter.history.identity import Identity
 from exporter.history.signals import COLUMN, LEVELS, RESOURCES
 from exporter.publish.exposition import Page, Series, write_labels
+from exporter.sections import ForecastConfig, ThresholdsConfig
 from exporter.state import State
 
 MAX_SERIES = 120

@@ -11,7 +11,7 @@ import structlog
 import urllib3
 from urllib3.exceptions import HTTPError, InsecureRequestWarning
 
-from exporter.config import SourceConfig
+from exporter.sections import SourceConfig
 from exporter.sources.exposition import Samples
 
 _log = structlog.get_logger(__name__)

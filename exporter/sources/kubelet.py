@@ -2,7 +2,7 @@
 
 import math
 
-from exporter.config import KubeletConfig
+from exporter.sections import KubeletConfig
 from exporter.sources.exposition import NO_SAMPLES, Samples
 from exporter.sources.http import HttpSource
 from exporter.sources.pods import Pods, parse_pods

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from exporter.config import SourceConfig
+from exporter.sections import SourceConfig
 from exporter.sources.exposition import NO_SAMPLES, Samples, parse_chunks
 from exporter.sources.families import CADVISOR_WANTED, PROBE_LOST, PROBE_SELDOM, PROBE_UP, PROBE_WANTED
 from exporter.sources.http import HttpSource

@@ -20,9 +20,9 @@ from sklearn.metrics import average_precision_score
 
 from exporter.assess.anomaly import Anomalies, ratio
 from exporter.assess.rhythm import Rhythms
-from exporter.config import ThresholdsConfig
 from exporter.history.signals import COLUMN, SIGNALS
 from exporter.history.windows import Window
+from exporter.sections import ThresholdsConfig
 
 Numbers = NDArray[np.floating[Any]]
 Fault = tuple[float, str, str]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from exporter.config import KubeletConfig
+from exporter.sections import KubeletConfig
 from exporter.sources.pods import parse_pods
 
 _PODS = 110

@@ -17,9 +17,9 @@ from synthetic import Node
 
 from exporter import logs
 from exporter.allocator import return_memory_early
-from exporter.config import StateConfig
 from exporter.persist.keeper import FILE
 from exporter.run import Exporter
+from exporter.sections import StateConfig
 
 _TIMES = 5
 _LONGEST_STALL = 0.1

@@ -11,9 +11,9 @@ import pytest
 
 from exporter.assess.assessor import Assessor
 from exporter.assess.scores import Scores
-from exporter.config import AssessConfig, ThresholdsConfig
 from exporter.history.signals import COLUMN, SIGNALS
 from exporter.history.windows import Window
+from exporter.sections import AssessConfig, ThresholdsConfig
 
 CGROUPS = Path("/sys/fs/cgroup")
 CORE = str((os.cpu_count() or 1) - 1)

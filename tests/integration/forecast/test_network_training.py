@@ -4,13 +4,13 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from exporter.config import ForecastConfig
 from exporter.forecast import networks
 from exporter.forecast.demand import Demand, prepare
 from exporter.forecast.engine import Engine
 from exporter.forecast.learning import Plan
 from exporter.forecast.training import Training
 from exporter.history.windows import Grid
+from exporter.sections import ForecastConfig
 
 STEP, SERIES, COLUMNS = 60.0, 3, 500
 

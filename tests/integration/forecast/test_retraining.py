@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from exporter.config import ForecastConfig
 from exporter.forecast import training as training_module
 from exporter.forecast.demand import Demand, prepare
 from exporter.forecast.engine import Engine
@@ -15,6 +14,7 @@ from exporter.forecast.learning import Plan
 from exporter.forecast.trainer import Trainer
 from exporter.forecast.training import Training
 from exporter.history.windows import Grid
+from exporter.sections import ForecastConfig
 
 STEP = 60.0
 AHEAD = (5, 15)

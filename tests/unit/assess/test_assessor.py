@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from exporter.assess.assessor import Assessor
 from exporter.assess.scores import INTERFERENCE, TOP_VICTIMS
-from exporter.config import AssessConfig
 from exporter.history.signals import SIGNALS
 from exporter.history.windows import Window
+from exporter.sections import AssessConfig
 
 MakeWindow = Callable[..., Window]
 MIB = 2.0**20

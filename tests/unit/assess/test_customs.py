@@ -7,8 +7,8 @@ import pytest
 from exporter.assess.assessor import Assessor
 from exporter.assess.customs import Customs
 from exporter.assess.scores import Scores
-from exporter.config import AssessConfig
 from exporter.history.windows import Window
+from exporter.sections import AssessConfig
 
 MakeWindow = Callable[..., Window]
 STEP, LEARN = 15.0, 300.0

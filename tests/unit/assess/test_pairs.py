@@ -7,10 +7,10 @@ from exporter.assess.assessor import Assessor
 from exporter.assess.behaviour import Behaviour
 from exporter.assess.pairs import MOST_OF_ONE, NewPairs, PairProfiles
 from exporter.assess.scores import Scores
-from exporter.config import AlarmsConfig, AssessConfig
 from exporter.history.pairs import CALLS
 from exporter.history.windows import Pairs, Window
 from exporter.persist.arrays import MismatchError
+from exporter.sections import AlarmsConfig, AssessConfig
 
 MakeWindow = Callable[..., Window]
 NAMES = tuple(f"call_{number}" for number in range(30))

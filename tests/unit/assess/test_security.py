@@ -6,8 +6,8 @@ import pytest
 
 from exporter.assess.assessor import Assessor
 from exporter.assess.scores import Scores
-from exporter.config import AssessConfig
 from exporter.history.windows import Window
+from exporter.sections import AssessConfig
 
 MakeWindow = Callable[..., Window]
 USUAL = {"read": 400.0, "write": 300.0, "epoll_wait": 200.0, "futex": 50.0}

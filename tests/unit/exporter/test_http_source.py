@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.config import SourceConfig
+from exporter.sections import SourceConfig
 from exporter.sources import http, scraped
 from exporter.sources.exposition import Samples, parse, parse_chunks
 from exporter.sources.http import HttpSource, newest

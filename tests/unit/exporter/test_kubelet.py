@@ -6,8 +6,9 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from exporter.config import Config, KubeletConfig
+from exporter.config import Config
 from exporter.run import Exporter
+from exporter.sections import KubeletConfig
 from exporter.sources.exposition import Samples, parse
 from exporter.sources.families import CADVISOR_WANTED
 from exporter.sources.kubelet import Kubelet

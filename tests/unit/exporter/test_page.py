@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.assess.scores import INTERFERENCE, TOP_VICTIMS
-from exporter.config import Config, ForecastConfig
+from exporter.config import Config
 from exporter.cycle import Cycle
 from exporter.history.signals import LEVELS, RESOURCES
 from exporter.publish.catalogue import BY_NAME
 from exporter.publish.exposition import Page, Series, write_labels
 from exporter.publish.series import MAX_SERIES, add_containers, identity_labels
+from exporter.sections import ForecastConfig
 from exporter.state import State
 
 FullState = Callable[..., tuple[Cycle, State]]

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import structlog
 
-from exporter.config import StateConfig
 from exporter.persist.arrays import Arrays, MismatchError
 from exporter.persist.keeper import DAMAGED, FILE, FORMAT, Keeper
+from exporter.sections import StateConfig
 
 NOW = 1_800_000_000.0
 MADE_WITH = {"step": 60.0, "horizons": (300.0, 900.0)}

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from exporter.config import ForecastConfig
 from exporter.forecast.demand import prepare
 from exporter.forecast.forecaster import Forecaster
 from exporter.forecast.heritage import Heritage
 from exporter.history.signals import RESOURCES
 from exporter.history.windows import Grid
+from exporter.sections import ForecastConfig
 
 DAY = 96
 CONFIG = ForecastConfig(step=900.0, horizons=(900.0, 1800.0, 3600.0), min_history=7200.0, arima=False)

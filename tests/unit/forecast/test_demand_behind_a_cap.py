@@ -3,11 +3,11 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from exporter.config import ForecastConfig
 from exporter.forecast.demand import prepare
 from exporter.forecast.forecaster import Forecaster
 from exporter.history.signals import RESOURCES
 from exporter.history.windows import Grid
+from exporter.sections import ForecastConfig
 
 CONFIG = ForecastConfig(step=2.5, horizons=(10.0, 20.0, 30.0), min_history=60.0, arima=False)
 CPU = RESOURCES.index("cpu")

@@ -3,9 +3,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from exporter.config import ForecastConfig
 from exporter.forecast.forecaster import Forecaster
 from exporter.history.signals import RESOURCES
+from exporter.sections import ForecastConfig
 
 CONFIG = ForecastConfig(step=2.5, horizons=(10.0, 20.0, 30.0), min_history=60.0, arima=False)
 CPU = RESOURCES.index("cpu")

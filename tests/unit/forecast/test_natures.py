@@ -5,10 +5,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from exporter.config import ForecastConfig
 from exporter.forecast.forecaster import Forecaster
 from exporter.history.signals import RESOURCES
 from exporter.history.windows import Grid
+from exporter.sections import ForecastConfig
 
 CONFIG = ForecastConfig(step=60.0, horizons=(300.0, 900.0, 1800.0), min_history=1800.0, arima=False)
 AHEAD = (5, 15, 30)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.config import ForecastConfig
 from exporter.forecast.forecaster import Forecast, Forecaster
 from exporter.history.signals import LEVELS, RESOURCES
 from exporter.history.windows import Grid
+from exporter.sections import ForecastConfig
 
 WIDTH = 48
 AHEAD = (1, 2, 5)
