@@ -6,7 +6,7 @@ import ssl
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import structlog
@@ -51,10 +51,11 @@ def serving(
     # waitress hangs up on a body over its own bound, and the sender may never see the answer; the application, with
     # the configured bound, answers 413 in order. So waitress takes in more, but not without end.
     bound = _READ_OUT * max_body_bytes
-    with listener, tempfile.TemporaryDirectory(prefix="cpp-actuator-") as directory:
+    with listener, ExitStack() as running:
         if tls is None:
             server = waitress.create_server(app, sockets=[listener], max_request_body_size=bound, **_SETTINGS)
         else:
+            directory = running.enter_context(tempfile.TemporaryDirectory(prefix="cpp-actuator-"))
             backend = Path(directory) / "http"
             server = waitress.create_server(
                 app,
@@ -65,11 +66,9 @@ def serving(
             )
             front = TlsFront(listener, tls, backend)
             threading.Thread(target=front.run, name="tls", daemon=True).start()
+        running.callback(server.close)
         threading.Thread(target=server.run, name="http", daemon=True).start()
-        try:
-            yield
-        finally:
-            server.close()
+        yield
 
 
 class TlsSource:
