@@ -46,6 +46,14 @@ static __u64 sum(const __u64 *of_each) {
   return total;
 }
 
+// The key of a count at `place` of the batch that was read; calls have theirs packed into one number.
+static struct key key_at(const struct bpf_map *map, __u32 place) {
+  if (bpf_map__key_size(map) == sizeof(struct key))
+    return keys[place];
+  __u64 packed = ((__u64 *)keys)[place];
+  return (struct key){packed / CALLS, packed % CALLS};
+}
+
 // Print a map; with `clear` its keys are gone after it, and nothing that was counted is lost between. Return whether it
 // is over three quarters full: a key that finds no room may be the intruder's.
 static int print_map(const char *name, int clear) {
@@ -62,7 +70,8 @@ static int print_map(const char *name, int clear) {
     if (error && errno != ENOENT)
       fail("cannot read a map");
     for (__u32 i = 0; i < count; i++) {
-      printf("%s\"%llu,%llu\": %llu", separator, keys[i].cgroup, keys[i].label, sum(values + (size_t)i * processors));
+      struct key key = key_at(of_name, i);
+      printf("%s\"%llu,%llu\": %llu", separator, key.cgroup, key.label, sum(values + (size_t)i * processors));
       separator = ", ";
     }
     from = &position;
