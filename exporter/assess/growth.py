@@ -6,6 +6,8 @@ import numpy as np
 
 from exporter.assess.lines import Line, Sums
 from exporter.assess.robust import Numbers, quantiles, ramp
+from exporter.assess.shape import damping, end_slope, parts, unlike_steps
+from exporter.assess.wave import unlike_wave
 from exporter.history.windows import Integers
 
 SHORTEST = 12
@@ -14,23 +16,20 @@ LONGER = 1.15
 """Each rise tried is longer than the one before by this factor: the change point is found to within half of it."""
 REACH = 3
 """A rise is compared with the level in twice its own length before it, so that older steps do not matter."""
-PARTS = 6
-"""Parts of the rise whose means may not leave the line."""
 PEAK = 0.95
 """Share of samples below the height that meets the limit first: a saw-tooth's top, not its middle."""
-UNEVENNESS = (0.08, 0.035)
-"""Root mean square of the parts' distance from the line, over the growth: a warm-up, a wave or few steps leave more."""
-ROUGHNESS = 8.0
-"""Times the samples' own noise explains the parts' distance; teeth and slow noise are no white noise."""
-STEPS = 2
-"""Largest moves that are not taken for noise."""
-EXPLAINED = (0.5, 0.85)
-FLATTENING = (0.3, 0.7)
-"""Later half's slope over the earlier one's."""
-STILL = (0.0, 0.5)
-"""Last third's slope over the whole's."""
-EVIDENCE = (0.3, 0.65)
+EXPLAINED = (0.3, 0.7)
+"""Share of the variance; saw-teeth of a quarter of the headroom leave little in the first hours."""
+STILL = (-0.25, 1.0)
+"""Slope at the newest end over the line's; waves and warm-ups end flat."""
+UNLIKE_STEPS = (0.0, 0.2)
+"""What three jumps leave unexplained over what the line leaves."""
+UNLIKE_WAVE = (0.0, 1.0)
+"""What a daily wave leaves unexplained over what a level and then a rise leave."""
+EVIDENCE = (0.1, 0.72)
 """The rise so far over what is left: half way through, 1."""
+UNSEEN = 2 / 3
+"""Weight of evidence of a rise before which nothing was seen, 1 from its own length on: it may be a warm-up."""
 NOVELTY = (0.2, 0.5)
 
 
@@ -47,21 +46,11 @@ class Growth:
     """Columns since the rise began."""
 
 
-@dataclass(frozen=True)
-class _Shape:
-    """How a rise departs from its line; all relative to its growth or slope."""
-
-    unevenness: Numbers
-    roughness: Numbers
-    peak: Numbers
-    """In units of the values."""
-
-
-def judge(levels: Numbers, limit: Numbers) -> Growth:
+def judge(levels: Numbers, limit: Numbers, day: float) -> Growth:
     """Return the belief, per row of ``levels`` [rows, columns], that it rises until it meets ``limit`` or doubles.
 
     The weakest condition is the score. The change point is that of a level followed by a line (Hinkley 1971),
-    by least squares over lengths that grow geometrically.
+    by least squares over lengths that grow geometrically. ``day`` is how many columns a day has.
     """
     rows = len(levels)
     if levels.shape[1] < SHORTEST or not rows:
@@ -71,14 +60,23 @@ def judge(levels: Numbers, limit: Numbers) -> Growth:
     width = np.minimum(width, sums.columns - np.isfinite(levels).argmax(axis=1))
     first = sums.columns - width
     line = sums.line(first, np.full(rows, sums.columns))
-    shape = _shape(levels, line, width)
+    away = _away(levels, line, width)
     growth = line.slope * width
     goal = np.where(np.isfinite(limit), limit, 2 * np.maximum(line.now - growth, 0.0))
     with np.errstate(invalid="ignore", divide="ignore"):
-        left = np.maximum(goal - line.now - shape.peak, 0.0) / line.slope
-        conditions = _conditions(sums, line, shape, width, left)
-        fresh = _novelty(levels, first, line.now, growth, limit)
-    score = np.minimum.reduce((*conditions, fresh))
+        residuals = parts(np.nan_to_num(away), width) / growth[:, None]
+        peak = np.nan_to_num(quantiles(away, (PEAK,))[:, 0])
+        left = np.maximum(goal - line.now - peak, 0.0) / line.slope
+        conditions = (
+            ramp(line.explained, *EXPLAINED),
+            ramp(end_slope(residuals), *STILL),
+            ramp(_evidence(sums, width, left, residuals), *EVIDENCE),
+            _novelty(levels, first, line.now, growth, limit),
+        )
+    score = np.minimum.reduce(conditions)
+    some = np.flatnonzero(score)
+    unlike = _unlike(levels[some], residuals[some], width[some], goal[some], day)
+    score[some] = np.minimum(score[some], unlike)
     believed = found & (line.slope > 0)
     return Growth(
         np.where(believed, score, 0.0),
@@ -100,51 +98,25 @@ def _change(sums: Sums) -> tuple[Integers, np.ndarray]:
     return np.array(widths)[best], np.isfinite(unexplained.min(axis=0))
 
 
-def _conditions(sums: Sums, line: Line, shape: _Shape, width: Integers, left: Numbers) -> tuple[Numbers, ...]:
-    ends = np.full(len(width), sums.columns)
-    early = sums.line(ends - width, ends - width + width // 2)
-    late = sums.line(ends - width + width // 2, ends)
-    last = sums.line(ends - np.maximum(width // 3, 4), ends)
-    bend = late.slope / early.slope * np.where(early.slope > 0, 1.0, np.nan)
-    bend = np.where(early.slope > 0, bend, np.where(late.slope > 0, np.inf, -np.inf))
-    # The standard error of a half's slope in white noise, over the slope.
-    doubt = 14 * shape.roughness / np.sqrt(width)
-    damping = np.clip(bend + doubt / 2, 0.05, 0.9999)
-    constant = -(width / 2) / np.log(damping)
-    damped = np.where(left < constant, -constant * np.log1p(-left / constant), np.inf)
-    uneven = shape.unevenness**2 - ROUGHNESS * PARTS / width * shape.roughness**2
-    return (
-        ramp(np.sqrt(np.maximum(uneven, 0.0)), *UNEVENNESS),
-        ramp(line.explained, *EXPLAINED),
-        ramp(bend + doubt / 2, *FLATTENING),
-        ramp(last.slope / line.slope + doubt, *STILL),
-        ramp(width / np.maximum(damped, 1e-9), *EVIDENCE),
-    )
-
-
-def _shape(levels: Numbers, line: Line, width: Integers) -> _Shape:
+def _away(levels: Numbers, line: Line, width: Integers) -> Numbers:
+    """Return the distance from the line; NaN before the rise and in gaps."""
     age = np.arange(levels.shape[1] - 1, -1, -1)
-    inside = age < width[:, None]
-    away = np.where(inside, levels - (line.now[:, None] - line.slope[:, None] * age), np.nan)
-    known = np.isfinite(away)
-    heights = np.where(known, away, 0.0)
-    part = np.arange(len(levels))[:, None] * PARTS + np.minimum(age * PARTS // width[:, None], PARTS - 1)
-    size = len(levels) * PARTS
-    count = np.bincount(part[known], minlength=size)
-    means = np.bincount(part[known], heights[known], size) / np.maximum(count, 1)
-    noise = _noise(np.diff(away, axis=1))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        growth = line.slope * width
-        uneven = np.sqrt((means.reshape(-1, PARTS) ** 2).mean(axis=1)) / growth
-        return _Shape(uneven, noise / growth, np.nan_to_num(quantiles(away, (PEAK,))[:, 0]))
+    return np.where(age < width[:, None], levels - (line.now[:, None] - line.slope[:, None] * age), np.nan)
 
 
-def _noise(moves: Numbers) -> Numbers:
-    """Return the samples' own noise from their ``moves``, the largest left out: a few steps are no noise."""
-    usual = -np.sort(-(moves**2), axis=1)[:, STEPS:]
-    known = np.isfinite(usual)
-    noise: Numbers = np.sqrt(np.where(known, usual, 0.0).sum(axis=1) / np.maximum(2 * known.sum(axis=1), 1))
-    return noise
+def _evidence(sums: Sums, width: Integers, left: Numbers, residuals: Numbers) -> Numbers:
+    """Return the rise so far over what is left if it goes on to flatten from half to half as it did."""
+    before = sums.between(np.zeros_like(width), sums.columns - width)[0]
+    seen = UNSEEN + (1 - UNSEEN) * ramp(before / width, 0.0, 1.0)
+    constant = -(width / 2) / np.log(np.clip(damping(residuals), 0.05, 0.9999))
+    damped = np.where(left < constant, -constant * np.log1p(-left / constant), np.inf)
+    return seen * width / np.maximum(damped, 1e-9)
+
+
+def _unlike(levels: Numbers, residuals: Numbers, width: Integers, goal: Numbers, day: float) -> Numbers:
+    """Return how far steps and waves, which are dear to fit, explain the rise worse than a line does."""
+    wave = unlike_wave(levels, width, REACH * width, day, goal)
+    return np.minimum(ramp(unlike_steps(residuals), *UNLIKE_STEPS), ramp(wave, *UNLIKE_WAVE))
 
 
 def _novelty(levels: Numbers, first: Integers, now: Numbers, growth: Numbers, limit: Numbers) -> Numbers:

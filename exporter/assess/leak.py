@@ -18,6 +18,8 @@ LONGEST = 3600.0
 """What lasts longer is judged as slow growth."""
 EVIDENCE = 2.0
 """Growth must have lasted half of the time it still needs; then it is called a third of the way to its end."""
+UNSEEN = 1.0
+"""As long as it still needs, where its beginning was not seen and was not the container's: then it may come and go."""
 HORIZON = (2 * 3600.0, 3600.0)
 """Exhaustion beyond two hours is not judged from an hour's window (a daily wave looks the same); within one fully."""
 WARM_UP = 10.0
@@ -39,20 +41,26 @@ class Leak:
     """Epoch seconds from which the growth is steady."""
 
 
-def find(window: Window) -> Leak:
+def find(window: Window, earlier: Numbers | float = -np.inf) -> Leak:
     """Return the belief in a leak per container: the best over stretches of growing length.
 
     A stretch that starts before the growth sees it bend upwards, a shorter one sees it straight; so trying lengths
     that grow by half finds the change point to within that factor. The weakest of the conditions is the score.
+    ``earlier`` is the highest use known from before the last hour.
     """
-    memory = window.signals[:, COLUMN["memory"], -columns(LONGEST, window.step) :]
+    most = columns(LONGEST, window.step)
+    memory = window.signals[:, COLUMN["memory"], -most:]
     memory = hide_youth(memory, window.started, window.end, window.step, WARM_UP)
-    highest = np.maximum.accumulate(np.where(np.isfinite(memory), memory, -np.inf), axis=1)
+    seen = np.where(np.isfinite(memory), memory, -np.inf)
+    highest = np.maximum(np.maximum.accumulate(seen, axis=1), np.reshape(earlier, (-1, 1)))
+    first = np.isfinite(memory).argmax(axis=1)
     rows = len(memory)
     score, rate, exhaustion, since = np.zeros(rows), np.zeros(rows), np.full(rows, np.nan), np.zeros(rows)
     for width in _widths(memory.shape[1], window.step):
-        before = highest[:, -width - 1] if width < memory.shape[1] else np.full(rows, -np.inf)
-        belief, slope, left = _judge(memory[:, -width:], before, window.memory_limit, window.step)
+        before = highest[:, -width - 1] if width < memory.shape[1] else np.broadcast_to(earlier, rows)
+        unseen = memory.shape[1] - width - first < min(width, most - width)
+        age = np.where(unseen, window.end - window.started, 0.0)
+        belief, slope, left = _judge(memory[:, -width:], before, age, window.memory_limit, window.step)
         longer = belief >= np.maximum(0.95 * score, 1e-3)
         since = np.where(longer, window.end - width * window.step, since)
         better = belief > score
@@ -71,7 +79,10 @@ def _widths(available: int, step: float) -> list[int]:
     return widths
 
 
-def _judge(memory: Numbers, before: Numbers, limit: Numbers, step: float) -> tuple[Numbers, Numbers, Numbers]:
+def _judge(
+    memory: Numbers, before: Numbers, age: Numbers, limit: Numbers, step: float
+) -> tuple[Numbers, Numbers, Numbers]:
+    """Return belief, pace and seconds left; ``age`` is the container's, 0 where its use before was seen."""
     per_block = memory.shape[1] // BLOCKS
     blocks = memory.reshape(len(memory), BLOCKS, per_block)[:, :, :: -(-per_block // SAMPLES_PER_BLOCK)]
     levels = median(blocks)
@@ -84,6 +95,8 @@ def _judge(memory: Numbers, before: Numbers, limit: Numbers, step: float) -> tup
     damping = np.clip(bend + doubt, 0.05, 1.0)
     goal = np.where(np.isfinite(limit), limit, 2 * level)
     pace = slope * damping / (per_block * step)
+    # Twice: few programs start in a straight line.
+    evidence = np.where(slope / (per_block * step) * age > 2 * level, UNSEEN, EVIDENCE)
     left = _time_to(np.maximum(goal - level, 0), pace, damping, BLOCKS / 2 * per_block * step)
     conditions = (
         ramp(agreement, 0.7, 0.95),
@@ -94,7 +107,7 @@ def _judge(memory: Numbers, before: Numbers, limit: Numbers, step: float) -> tup
         _novelty(level, before, growth, limit),
         size(growth, limit),
         ramp(left, *HORIZON),
-        ramp(memory.shape[1] * step / np.clip(left / EVIDENCE, LEAST_SECONDS, LONGEST), 0.6, 1.0),
+        ramp(memory.shape[1] * step / np.clip(left / evidence, LEAST_SECONDS, LONGEST), 0.6, 1.0),
     )
     # A drop shows in the last samples long before it moves the last block's median.
     lasting = median(memory[:, -3:]) >= levels[:, -2] - 2 * noise

@@ -8,11 +8,15 @@ from numpy.typing import NDArray
 
 from exporter.assess import growth, leak
 from exporter.assess.leak import WARM_UP, Leak
-from exporter.assess.robust import Numbers, hide_youth
+from exporter.assess.robust import Numbers, columns, hide_youth
 from exporter.assess.trail import Trail
 from exporter.history.signals import COLUMN
 from exporter.history.windows import Floats, Integers, Window
 from exporter.persist.arrays import Arrays
+
+DAY = 86400.0
+NEAR = 0.85
+"""Of the limit: a mean of five minutes that high may hide a leak that was killed and restarted in place."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,8 @@ class _Judged:
     lives: Integers
     limit: Floats
     found: Leak
+    earlier: Numbers
+    """The highest use known from before the last hour; minus infinity where it is no comfort."""
 
     def holds(self, at: float, window: Window) -> bool:
         same = np.array_equal(self.lives, window.lives)
@@ -47,7 +53,8 @@ class Leaks:
 
     def find(self, window: Window) -> Leak:
         """Return the belief in a leak per container; each call also remembers the time since the one before."""
-        fast, slow = leak.find(window), self._slow(window)
+        slow, earlier = self._slow(window)
+        fast = leak.find(window, earlier)
         slower = slow.score >= np.maximum(fast.score, 0.5)
         return Leak(
             np.maximum(fast.score, slow.score),
@@ -56,19 +63,29 @@ class Leaks:
             np.where(slower, slow.since, fast.since),
         )
 
-    def _slow(self, window: Window) -> Leak:
+    def _slow(self, window: Window) -> tuple[Leak, Numbers]:
         memory = window.signals[:, COLUMN["memory"], :]
         memory = hide_youth(memory, window.started, window.end, window.step, WARM_UP)
         levels, step = self._trail.update(window.lives, memory, window.end, window.step)
         at = (window.end + window.step / 2) // step * step
         if self._judged is None or not self._judged.holds(at, window):
-            self._judged = _Judged(at, window.lives, window.memory_limit, _judge(levels, window.memory_limit, step, at))
+            slow = _judge(levels, window.memory_limit, step, at)
+            self._judged = _Judged(
+                at, window.lives, window.memory_limit, slow, _highest(levels, window.memory_limit, step)
+            )
         found = self._judged.found
-        return Leak(found.score, found.rate, np.maximum(found.exhaustion - (window.end - at), 0.0), found.since)
+        left = np.maximum(found.exhaustion - (window.end - at), 0.0)
+        return Leak(found.score, found.rate, left, found.since), self._judged.earlier
+
+
+def _highest(levels: Numbers, limit: Floats, step: float) -> Numbers:
+    earlier = levels[:, : -columns(leak.LONGEST, step)]
+    highest = np.where(np.isfinite(earlier), earlier, -np.inf).max(axis=1, initial=-np.inf)
+    return np.where(highest >= NEAR * limit, -np.inf, highest)
 
 
 def _judge(levels: Numbers, limit: Floats, step: float, at: float) -> Leak:
-    found = growth.judge(levels, limit)
+    found = growth.judge(levels, limit, DAY / step)
     score = np.minimum(found.score, leak.size(found.rate * found.lasted, limit))
     # The newest column is the mean of a slot: its middle is half a slot ago.
     left = np.maximum(found.left - 0.5, 0.0) * step

@@ -46,9 +46,25 @@ def test_a_container_that_leaks_from_its_start_is_called_within_about_a_minute(m
     assert 45 <= 2.0 * first <= 64
 
 
+@pytest.mark.parametrize(("days", "earliest", "latest"), [(0, 60, 100), (1, 110, 180)], ids=["its own", "not seen"])
+def test_growth_seen_from_the_first_look_on_is_called_later_unless_it_began_with_the_container(
+    make_window: MakeWindow, days: int, earliest: float, latest: float
+) -> None:
+    memory = (40 + 1.0 * 2.0 * np.arange(120)) * MIB
+    first = next(
+        width
+        for width in range(1, 120)
+        if leak.find(make_window(memory=memory[:width], age=86400 * days + 2.0 * width, memory_limit=280 * MIB)).score[
+            0
+        ]
+        >= ALARM
+    )
+    assert earliest <= 2.0 * first <= latest
+
+
 def test_time_to_exhaustion_is_the_headroom_over_the_rate(make_window: MakeWindow) -> None:
     memory = (40 + 2.0 * 2.0 * np.arange(40)) * MIB + _noise(40, 0.1 * MIB)
-    found = leak.find(make_window(memory=memory, memory_limit=400 * MIB))
+    found = leak.find(make_window(memory=memory, memory_limit=400 * MIB, age=80.0))
     assert found.exhaustion[0] == pytest.approx((400 - 40 - 4 * 39) / 2.0, rel=0.1)
     assert found.rate[0] == pytest.approx(2 * MIB, rel=0.1)
 
@@ -139,7 +155,7 @@ def test_a_leak_that_is_killed_at_its_limit_and_grows_again_is_called_again(make
 
 def test_without_a_limit_fast_growth_is_a_leak_and_slow_growth_is_not(make_window: MakeWindow) -> None:
     memory = np.stack([40 + 2.0 * np.arange(240), 4000 + 0.01 * np.arange(240)]) * MIB
-    found = leak.find(make_window(memory=memory))
+    found = leak.find(make_window(memory=memory, age=480.0))
     assert found.score[0] >= ALARM
     assert found.score[1] < 0.1
     assert np.isnan(found.exhaustion).all()
@@ -148,7 +164,7 @@ def test_without_a_limit_fast_growth_is_a_leak_and_slow_growth_is_not(make_windo
 def test_gaps_do_not_hide_a_leak(make_window: MakeWindow) -> None:
     memory = (40 + 2.0 * np.arange(60)) * MIB
     memory[::3] = np.nan
-    assert leak.find(make_window(memory=memory, memory_limit=300 * MIB)).score[0] >= ALARM
+    assert leak.find(make_window(memory=memory, memory_limit=300 * MIB, age=120.0)).score[0] >= ALARM
 
 
 def test_too_few_samples_say_nothing(make_window: MakeWindow) -> None:

@@ -64,14 +64,40 @@ def test_a_leak_in_stairs_is_called_by_half_way(make_window: MakeWindow) -> None
         300 * MIB + 300 * MIB * (1 - np.exp(-np.maximum(MINUTES - 200, 0) / 120)),
         300 * MIB + 250 * MIB * (MINUTES > 300) + 150 * MIB * (MINUTES > 700),
         400 * MIB + 120 * MIB * np.sin(2 * np.pi * MINUTES / 1440),
+        300 * MIB + 540 * MIB * (1 - np.exp(-np.maximum(MINUTES - 60, 0) / 180)),
+        300 * MIB + 180 * MIB * ((MINUTES > 300) * 1.0 + (MINUTES > 420) + (MINUTES > 540)),
+        450 * MIB + 150 * MIB * np.sin(2 * np.pi * (MINUTES - 600) / 1440),
         300 * MIB + _tooth(200, 250),
         300 * MIB + _noise(60),
         300 * MIB + 0.05 * MIB * MINUTES,
     ],
-    ids=["warm-up", "steps", "daily wave", "saw-tooth", "noise", "growth that ends in days"],
+    ids=[
+        "warm-up",
+        "steps",
+        "daily wave",
+        "high warm-up",
+        "even steps",
+        "high daily wave",
+        "saw-tooth",
+        "noise",
+        "growth that ends in days",
+    ],
 )
 def test_what_only_looks_like_a_leak_is_none(make_window: MakeWindow, memory: np.ndarray) -> None:
     assert _play(make_window, memory + _noise(2))[:, 0].max() < ALARM
+
+
+@pytest.mark.parametrize("period", [58, 65, 90])
+def test_teeth_longer_than_an_hours_window_are_no_leak_once_one_was_seen(make_window: MakeWindow, period: int) -> None:
+    found = _play(make_window, 600 * MIB + _tooth(period, 300) + _noise(2))
+    assert found[2 * period // 10 :, 0].max() < ALARM
+
+
+def test_a_leak_that_is_killed_at_its_limit_and_grows_again_is_called_to_its_end(make_window: MakeWindow) -> None:
+    grown = (MINUTES + 4) % 70
+    found = _play(make_window, 50 * MIB + 950 * MIB * grown / 70 + _noise(2))
+    looks = np.arange(5, len(MINUTES), 10)
+    assert (found[(grown[looks] > 61) & (looks > 140), 0] >= ALARM).all()
 
 
 def test_without_a_limit_a_doubling_is_a_leak_without_an_end(make_window: MakeWindow) -> None:
