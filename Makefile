@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv/bin
 KEEP ?=
+# The lanes of tests/kubernetes run side by side; the other tests time more, and run one by one on a quiet machine.
+LANES := tests/kubernetes --numprocesses=4 --dist=loadgroup
 export PYTHONDONTWRITEBYTECODE := 1
 # A plain su keeps a PATH without them; Docker's daemon calls iptables, Debian's tools call ldconfig.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin
@@ -32,14 +34,16 @@ checks: ## style, types and layers
 	$(VENV)/mypy
 	$(VENV)/lint-imports
 
-pytest: ## all tests: unit, integration, end to end, on a real cluster
+pytest: ## all tests: unit, integration, end to end, on real clusters (PYTEST_ARGS="tests/e2e -k truth" for some)
 	@$(PYTHON) -m deploy.setup --start-engine tests
-	@status=0; $(VENV)/python -m pytest $(PYTEST_ARGS) || status=$$?; \
+	@status=0; \
+	$(if $(PYTEST_ARGS),$(VENV)/python -m pytest $(PYTEST_ARGS) || status=$$?, \
+	  $(VENV)/python -m pytest --ignore=tests/kubernetes || status=$$?; $(VENV)/python -m pytest $(LANES) || status=$$?); \
 	$(PYTHON) -m deploy.setup --stop-engine tests; exit $$status
 
-test-kubernetes: setup-tests ## the tests on a real cluster of two nodes (builds Kubernetes the first time)
+test-kubernetes: setup-tests ## the tests on real clusters of two nodes (builds Kubernetes the first time)
 	@$(PYTHON) -m deploy.setup --start-engine tests
-	@status=0; $(VENV)/python -m pytest tests/kubernetes $(PYTEST_ARGS) || status=$$?; \
+	@status=0; $(VENV)/python -m pytest $(LANES) $(PYTEST_ARGS) || status=$$?; \
 	$(PYTHON) -m deploy.setup --stop-engine tests; exit $$status
 
 lint: setup checks ## the checks alone

@@ -13,7 +13,7 @@ from typing import Any
 from deploy.cluster import control
 from deploy.cluster.leftovers import end_shims, remove_networks, unmount_under
 from deploy.cluster.network import CONTROL, add_address, close_network, open_network
-from deploy.cluster.node import PAUSE, Node
+from deploy.cluster.node import Node
 from deploy.cluster.pki import Authority
 from deploy.demo.children import Child, load_children, save_state, start_child, stop_child, wait_for
 from deploy.demo.ports import free_ports
@@ -174,17 +174,6 @@ class Cluster:
         self._children.clear()
         self.nodes.clear()
         shutil.rmtree(self.directory, ignore_errors=True)
-
-
-def save_images(workload: str, name: str, archive: Path) -> Path:
-    """Save Docker's image ``workload`` as ``name``, and as what holds a pod's namespaces; return the archive."""
-    _run("docker", "tag", workload, name)
-    _run("docker", "build", "--tag", PAUSE, "-", stdin=f'FROM {workload}\nCMD ["sleep"]\n')
-    try:
-        _run("docker", "save", "--output", archive, PAUSE, name)
-    finally:
-        _run("docker", "rmi", PAUSE, name)
-    return archive
 
 
 def _run(*command: object, stdin: str | None = None) -> str:

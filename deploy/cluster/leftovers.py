@@ -1,6 +1,7 @@
 """What a node leaves on its host when it is ended in the middle: shims, mounts, networks of pods."""
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -26,21 +27,23 @@ def unmount_under(directory: Path) -> None:
 
 def remove_networks(directory: Path) -> None:
     """Remove the network namespaces of pods that no container lives in any more, by the results CNI has kept."""
-    for result in directory.glob("*/addresses/*/10.*"):
-        namespace = _namespace_of(result)
-        if namespace:
+    reserved = {result.name for result in directory.glob("*/addresses/*/10.*")}
+    for namespace in _linked_namespaces():
+        if reserved & _addresses(namespace):
             subprocess.run(["ip", "netns", "delete", namespace], capture_output=True, check=False)
 
 
-def _namespace_of(reservation: Path) -> str | None:
-    """Find the namespace in which the reserved address is in use."""
-    for path in Path("/var/run/netns").glob("cni-*"):
-        shown = subprocess.run(
-            ["ip", "-netns", path.name, "-oneline", "address"], capture_output=True, text=True, check=False
-        )
-        if f" {reservation.name}/" in shown.stdout:
-            return path.name
-    return None
+def _linked_namespaces() -> list[str]:
+    """Return those that this network has a link to: pods of another cluster may have the very same addresses."""
+    listed = subprocess.run(["ip", "-json", "netns", "list"], capture_output=True, text=True, check=False)
+    known = json.loads(listed.stdout or "[]")
+    return [each["name"] for each in known if each["name"].startswith("cni-") and "id" in each]
+
+
+def _addresses(namespace: str) -> set[str]:
+    command = ["ip", "-netns", namespace, "-json", "address", "show"]
+    shown = subprocess.run(command, capture_output=True, text=True, check=False)
+    return {entry["local"] for link in json.loads(shown.stdout or "[]") for entry in link.get("addr_info", ())}
 
 
 def _commands() -> Iterator[tuple[int, list[str]]]:

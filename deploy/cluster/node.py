@@ -40,6 +40,11 @@ class Node:
         """Where its containerd listens."""
         return self.directory / "containerd.sock"
 
+    @property
+    def cgroup(self) -> str:
+        """The control group of all its pods, in every hierarchy; no other run on this machine has the same."""
+        return f"{self.directory.parent.name}-{self.name}"
+
     def prepare(self, authority: Authority, server: str) -> None:
         """Write its configuration, issue its identity, and make the control groups under which its pods run."""
         for folder in ("cni", "logs", "kubelet", "manifests"):
@@ -75,17 +80,17 @@ class Node:
     def remove_cgroups(self) -> None:
         """Remove the control groups that its pods have left; those in use stay."""
         for hierarchy in _hierarchies():
-            for path in sorted((hierarchy / self.name).rglob("*"), reverse=True):
+            for path in sorted((hierarchy / self.cgroup).rglob("*"), reverse=True):
                 _remove(path)
-            _remove(hierarchy / self.name)
+            _remove(hierarchy / self.cgroup)
 
     def _make_cgroups(self) -> None:
         for hierarchy in _hierarchies():
-            (hierarchy / self.name).mkdir(exist_ok=True)
+            (hierarchy / self.cgroup).mkdir(exist_ok=True)
         cpuset = _CGROUPS / "cpuset"
         for file in ("cpuset.cpus", "cpuset.mems"):
             if (cpuset / file).exists():  # a v1 cpuset is empty until it is filled, and takes no process before
-                (cpuset / self.name / file).write_text((cpuset / file).read_text())
+                (cpuset / self.cgroup / file).write_text((cpuset / file).read_text())
 
     def _network(self) -> dict[str, object]:
         ranges = [[{"subnet": f"10.244.{self.number}.0/24"}]]
@@ -127,7 +132,7 @@ state = "{self.directory}/run"
             "port": KUBELET_PORT,
             "healthzPort": self.health_port,
             "cgroupDriver": "cgroupfs",
-            "cgroupRoot": f"/{self.name}",
+            "cgroupRoot": f"/{self.cgroup}",
             "failCgroupV1": False,
             "failSwapOn": False,
             "containerRuntimeEndpoint": f"unix://{self.socket}",

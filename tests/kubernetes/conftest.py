@@ -9,9 +9,10 @@ import pytest
 import yaml
 
 from actuator.platforms.cgroup import Cgroups
-from deploy.cluster.cluster import Cluster, save_images
+from deploy.cluster.cluster import Cluster
+from deploy.cluster.images import workload_archive
+from deploy.cluster.network import enter_own_network
 from deploy.cluster.stack import Rights, Stack
-from deploy.demo.containers import Containers
 from deploy.setup.shell import SetupError
 from deploy.setup.stamps import BUILD
 
@@ -23,25 +24,37 @@ RIGHTS = {
 }
 EVERYWHERE = RIGHTS["ClusterRole", "cpp-actuator-observes"] + RIGHTS["ClusterRole", "cpp-actuator-acts"]
 AT_HOME = RIGHTS["Role", "cpp-actuator"]
+LANES = (
+    ("test_stack",),
+    ("test_cluster", "test_install"),
+    ("test_platform", "test_replicas"),
+    ("test_migration", "test_resize", "test_shadow"),
+)
+"""Files that run one after the other on one cluster, where lanes run side by side; chosen to take equally long."""
+LANE_OF = {file: lane[-1] for lane in LANES for file in lane}
+
+
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of this name
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group(LANE_OF.get(item.path.stem, item.path.stem)))
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def cluster(worker_id: str) -> Iterator[Cluster]:
     """Two real nodes that know the workload's image as WORKLOAD."""
-    run = f"cpp-kube-{os.getpid()}"
-    one = Cluster(Path(tempfile.gettempdir()) / run)
-    containers, archive = Containers(run), BUILD / f"{run}.tar"
+    one = Cluster(Path(tempfile.gettempdir()) / f"cpp-kube-{os.getpid()}")
     try:
-        containers.import_image()
-        one.start(["n1", "n2"], [save_images(containers.image, WORKLOAD, archive)])
+        if worker_id != "master":  # others have a cluster at this moment
+            enter_own_network()
+        one.start(["n1", "n2"], [workload_archive(WORKLOAD)])
         yield one
     except SetupError as error:
         pytest.fail(f"the cluster cannot start: {error}", pytrace=False)
     finally:
-        _keep_logs(one.directory)
+        _keep_logs(one.directory / "log", BUILD / "test-kubernetes" / worker_id)
         one.stop()
-        containers.remove_all()
-        archive.unlink(missing_ok=True)
 
 
 @pytest.fixture(scope="session")
@@ -59,7 +72,7 @@ def stack(cluster: Cluster) -> Iterator[Stack]:
 
 @pytest.fixture
 def run_pod(cluster: Cluster) -> Iterator[Callable[..., None]]:
-    """Run a pod that spins one thread: ``run(name, node, cpu)``, with ``cpu`` as request and limit, or no limit."""
+    """Run a pod that sleeps: ``run(name, node, cpu)``, with ``cpu`` as request and limit, or no limit."""
     names: list[str] = []
 
     def run(name: str, node: str, cpu: str | None) -> None:
@@ -67,7 +80,7 @@ def run_pod(cluster: Cluster) -> Iterator[Callable[..., None]]:
         container = {
             "name": "main",
             "image": WORKLOAD,
-            "args": ["spin", "--threads=1"],
+            "args": ["sleep"],
             "imagePullPolicy": "Never",
             "resources": {"requests": {"cpu": cpu or "50m", "memory": "32Mi"}, "limits": limits},
         }
@@ -127,8 +140,7 @@ def _pid(cluster: Cluster, node: str, container: str) -> int:
     return next(pid for task, pid in cluster.tasks(node).items() if task == container)
 
 
-def _keep_logs(directory: Path) -> None:
-    kept = BUILD / "test-kubernetes"
+def _keep_logs(logs: Path, kept: Path) -> None:
     shutil.rmtree(kept, ignore_errors=True)
-    if (directory / "log").exists():
-        shutil.copytree(directory / "log", kept)
+    if logs.exists():
+        shutil.copytree(logs, kept)

@@ -12,9 +12,9 @@ def test_a_pod_is_resized_in_place_on_each_node_and_not_restarted(
     cluster: Cluster, run_pod: Callable[..., None], quota: Callable[[str], float]
 ) -> None:
     for node in ("n1", "n2"):
-        run_pod(f"spin-{node}", node, "100m")
+        run_pod(f"resized-{node}", node, "100m")
     for node in ("n1", "n2"):
-        name = f"spin-{node}"
+        name = f"resized-{node}"
         cluster.kubectl("wait", "--for=condition=Ready", f"pod/{name}", "--timeout=60s")
         assert quota(name) == 0.1
         more = {"requests": {"cpu": "150m"}, "limits": {"cpu": "150m"}}

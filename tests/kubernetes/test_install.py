@@ -3,6 +3,7 @@
 import base64
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -76,7 +77,14 @@ def monitoring(cluster: Cluster) -> Iterator[Monitoring]:
 @pytest.fixture(scope="module")
 def before(cluster: Cluster) -> Iterator[set[str]]:
     """All objects before the installation; after that come the namespaces in which it is to be."""
-    yield Release(cluster).objects()
+    one, seen = Release(cluster), [set[str]()]
+
+    def settled() -> bool:
+        seen.append(one.objects())
+        return seen[-1] == seen[-2] and not any(each.startswith("Pod ") for each in seen[-1])
+
+    cluster.wait_for(settled, 60, "pods of earlier tests are gone, and nothing comes or goes any more")
+    yield seen[-1]
     cluster.kubectl("delete", "namespace", HOME, SHOP, "--wait=false", "--ignore-not-found")
 
 
@@ -217,7 +225,10 @@ def test_after_the_uninstallation_nothing_is_left(
     monitoring.stop()
     release.uninstall()
     cluster.kubectl("delete", "namespace", HOME, SHOP)
-    _wait_for(cluster, lambda: release.objects() == before, 60, "nothing is left")
+    with suppress(SetupError):
+        cluster.wait_for(lambda: release.objects() == before, 60, "nothing is left")
+    now = release.objects()
+    assert {"left": sorted(now - before), "taken": sorted(before - now)} == {"left": [], "taken": []}
 
 
 def _pod(cluster: Cluster, app: str) -> dict[str, Any]:

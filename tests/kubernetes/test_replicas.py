@@ -228,6 +228,9 @@ def test_the_api_server_may_stop_and_start_in_the_middle(
     time.sleep(12)
     assert pair.leader() == ""
     cluster._start("apiserver", control.api_server(cluster.authority, cluster._ports, cluster.audit))
+    # A kubelet that lost the API server asks again later and later; what is timed here begins when n1's is back.
+    run_pod("newcomer", "n1", "50m")
+    cluster.kubectl("wait", "--for=condition=Ready", "pod/newcomer", "--timeout=60s")
     pair.deliver(asked)
     cluster.wait_for(lambda: quota("patient") == 0.095, 30.0, "it is throttled")
     time.sleep(3)

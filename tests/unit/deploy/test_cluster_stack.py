@@ -64,3 +64,8 @@ def test_only_waits_before_a_reclaim_differ_from_the_shipped_rules(files: Files)
         changed += [(before.strip(), after.strip()) for before, after in pairs if before != after]
     assert len(changed) == 4, "CPU and memory, each with a wait and a look back"
     assert all(any(long in before and short in after for long, short in SHORTER.items()) for before, after in changed)
+
+
+def test_nodes_of_two_runs_have_pods_in_different_control_groups(tmp_path: Path) -> None:
+    groups = {Node("n1", 1, tmp_path / run / "n1", 0).cgroup for run in ("one", "two")}
+    assert len(groups) == 2

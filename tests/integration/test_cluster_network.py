@@ -1,0 +1,64 @@
+"""Networks of clusters that run at once: the same addresses in each, and no way from one to another."""
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from deploy.cluster.leftovers import remove_networks
+from deploy.cluster.network import CONTROL, close_network, enter_own_network, open_network
+
+POD = "10.244.1.2"
+NAMESPACES = Path("/var/run/netns")
+Inside = Callable[[Callable[[], object]], object]
+
+
+@pytest.fixture
+def networks() -> Iterator[list[Inside]]:
+    """Two networks; each is a function that calls what it is given inside."""
+    threads = [ThreadPoolExecutor(1, initializer=enter_own_network) for _ in range(2)]
+    yield [lambda work, thread=thread: thread.submit(work).result() for thread in threads]
+    for thread in threads:
+        thread.shutdown()
+
+
+@pytest.fixture
+def pods(networks: list[Inside]) -> Iterator[list[Path]]:
+    """The namespace of a pod in each network, at the same address in both."""
+    names = [f"cni-test-{os.getpid()}-{number}" for number in range(2)]
+    for inside, name in zip(networks, names, strict=True):
+        ip("netns", "add", name)
+        inside(lambda name=name: ip("link", "add", "pod0", "type", "veth", "peer", "name", "eth0", "netns", name))
+        ip("-netns", name, "address", "add", f"{POD}/24", "dev", "eth0")
+    yield [NAMESPACES / name for name in names]
+    for name in names:
+        subprocess.run(["ip", "netns", "delete", name], capture_output=True, check=False)
+
+
+def ip(*arguments: str) -> str:
+    return subprocess.run(["ip", *arguments], capture_output=True, text=True, check=True).stdout
+
+
+def test_clusters_have_the_same_addresses_each_in_its_own_network(networks: list[Inside]) -> None:
+    for inside in networks:
+        inside(open_network)
+    for inside in networks:
+        assert f" {CONTROL}/32 " in str(inside(lambda: ip("address", "show", "dev", "lo")))
+    assert f" {CONTROL}/32 " not in ip("address", "show", "dev", "lo")
+    networks[0](close_network)
+    there = [f" {CONTROL}/32 " in str(inside(lambda: ip("address", "show", "dev", "lo"))) for inside in networks]
+    assert there == [False, True]
+
+
+def test_only_the_pods_of_the_own_network_are_removed(networks: list[Inside], pods: list[Path], tmp_path: Path) -> None:
+    reserved = tmp_path / "n1/addresses/n1"
+    reserved.mkdir(parents=True)
+    (reserved / "10.244.1.3").touch()
+    networks[1](lambda: remove_networks(tmp_path))
+    assert [pod.exists() for pod in pods] == [True, True]
+    (reserved / POD).touch()
+    networks[1](lambda: remove_networks(tmp_path))
+    assert [pod.exists() for pod in pods] == [True, False]
