@@ -95,9 +95,10 @@ class Cluster:
 
     def stop(self) -> None:
         """End everything this run, or an earlier one of the same directory, had started, and remove its files."""
+        self._recall()
         with ExitStack() as last_first:
             last_first.callback(self._remove)
-            for child in self._children or load_children(self._state):
+            for child in self._children:
                 last_first.callback(stop_child, child)
             last_first.callback(self._empty)
 
@@ -135,6 +136,14 @@ class Cluster:
             self._children.append(start_child(name, command, self.directory / f"log/{name}.log"))
             save_state(self._state, self._children, {})
         self.say(f"{name} is started")
+
+    def _recall(self) -> None:
+        """Learn from the directory's files what was started there, unless it was started here."""
+        if not self._children:
+            self._children = load_children(self._state)
+        for path in self.directory.glob("*/containerd.toml"):
+            name = path.parent.name
+            self.nodes.setdefault(name, Node(name, 0, path.parent, 0))
 
     def _api_ready(self) -> bool:
         return self._answers("get", "--raw=/readyz")

@@ -1,5 +1,7 @@
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -14,7 +16,7 @@ from deploy.cluster.images import workload_archive
 from deploy.cluster.network import enter_own_network
 from deploy.cluster.stack import Rights, Stack
 from deploy.setup.shell import SetupError
-from deploy.setup.stamps import BUILD
+from deploy.setup.stamps import BUILD, ROOT
 
 WORKLOAD = "localhost/workload:1"
 RIGHTS = {
@@ -54,7 +56,7 @@ def cluster(worker_id: str) -> Iterator[Cluster]:
         pytest.fail(f"the cluster cannot start: {error}", pytrace=False)
     finally:
         _keep_logs(one.directory / "log", BUILD / "test-kubernetes" / worker_id)
-        one.stop()
+        _take_down(one.directory)
 
 
 @pytest.fixture(scope="session")
@@ -138,6 +140,12 @@ def quota(in_kernel: Callable[[str, str], float]) -> Callable[[str], float]:
 def _pid(cluster: Cluster, node: str, container: str) -> int:
     """The container's first process, as the node's containerd has it."""
     return next(pid for task, pid in cluster.tasks(node).items() if task == container)
+
+
+def _take_down(directory: Path) -> None:
+    """Stop the cluster from a process of its own: after Ctrl-C, or the first failure with -x, xdist soon ends ours."""
+    command = [sys.executable, "-m", "deploy.cluster", str(directory)]
+    assert subprocess.Popen(command, cwd=ROOT, start_new_session=True).wait() == 0
 
 
 def _keep_logs(logs: Path, kept: Path) -> None:
