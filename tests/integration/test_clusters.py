@@ -1,4 +1,4 @@
-"""Networks of clusters that run at once: the same addresses in each, and no way from one to another."""
+"""Clusters that run at once: the same addresses in each, and what is taken down is one of them and all of it."""
 
 import os
 import subprocess
@@ -8,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from deploy.cluster.cluster import Cluster
 from deploy.cluster.leftovers import remove_networks
 from deploy.cluster.network import CONTROL, close_network, enter_own_network, open_network
+from deploy.cluster.node import Node
+from deploy.demo.children import is_running, save_state, start_child
 
 POD = "10.244.1.2"
 NAMESPACES = Path("/var/run/netns")
@@ -62,3 +65,20 @@ def test_only_the_pods_of_the_own_network_are_removed(networks: list[Inside], po
     (reserved / POD).touch()
     networks[1](lambda: remove_networks(tmp_path))
     assert [pod.exists() for pod in pods] == [True, False]
+
+
+def test_whoever_knows_the_directory_takes_down_the_cluster(networks: list[Inside], tmp_path: Path) -> None:
+    runs = [tmp_path / f"run-{os.getpid()}", tmp_path / f"other-{os.getpid()}"]
+    nodes = [Node("n1", 1, run / "n1", 0) for run in runs]
+    for node in nodes:
+        node.directory.mkdir(parents=True)
+        (node.directory / "containerd.toml").touch()
+        node._make_cgroups()
+    children = [start_child("sleeper", ["sleep", "60"], run / "log/sleeper.log") for run in runs]
+    for run, child in zip(runs, children, strict=True):
+        save_state(run / "state.json", [child], {})
+    for number, left in ((0, [False, True]), (1, [False, False])):
+        networks[number](Cluster(runs[number]).stop)
+        assert [is_running(child) for child in children] == left
+        assert [run.exists() for run in runs] == left
+        assert [bool(list(Path("/sys/fs/cgroup").glob(f"**/{node.cgroup}"))) for node in nodes] == left
