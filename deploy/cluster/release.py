@@ -3,6 +3,7 @@
 import json
 import subprocess
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +35,8 @@ class Release:
             _docker("save", "--output", str(archive), *map(_image, _PARTS))
         finally:
             _docker("rmi", *map(_image, _PARTS))
-        for node in self.cluster.nodes:
-            self.cluster.load_image(node, archive)
+        with ThreadPoolExecutor() as threads:
+            list(threads.map(lambda node: self.cluster.load_image(node, archive), self.cluster.nodes))
         archive.unlink()
 
     def install(self, values: Mapping[str, Any]) -> None:

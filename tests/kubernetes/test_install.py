@@ -129,11 +129,14 @@ def deployment(name: str, arguments: list[str], resources: dict[str, str], **mor
 
 
 @pytest.fixture(scope="module")
-def leak(cluster: Cluster, release: Release) -> Callable[[], dict[str, Any]]:
-    """A workload that grows towards its limit, and stops short of it; returns its pod."""
+def leak(cluster: Cluster, release: Release) -> dict[str, Any]:
+    """A workload that grows towards its limit, and stops short of it; returns its pod as it was at first."""
     grows = ["leak", "--rate=1MiB/s", "--start=24MiB", "--max=130MiB"]
     cluster.apply(deployment("leak", grows, {"cpu": "200m", "memory": "192Mi"}))
-    return lambda: _pod(cluster, "leak")
+    cluster.kubectl("rollout", "status", "deployment/leak", f"--namespace={SHOP}", "--timeout=60s")
+    first = _pod(cluster, "leak")
+    assert limit(first) == 192
+    return first
 
 
 @pytest.fixture(scope="module")
@@ -176,19 +179,7 @@ def test_the_service_leads_prometheus_to_the_one_that_works(release: Release, mo
     _wait_for(release.cluster, lambda: up() == {"cpp-exporter": 2, "cpp-actuator": 1}, 60, "all jobs are up")
 
 
-def test_a_leak_gets_its_raise_in_place_from_what_was_installed(
-    cluster: Cluster, leak: Callable[[], dict[str, Any]]
-) -> None:
-    cluster.kubectl("rollout", "status", "deployment/leak", f"--namespace={SHOP}", "--timeout=60s")
-    assert limit(leak()) == 192
-    name = leak()["metadata"]["name"]
-    _wait_for(cluster, lambda: limit(leak()) == 240, 150, "the leak has its raise")
-    pod = leak()
-    assert pod["metadata"]["name"] == name
-    assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
-    assert pod["status"]["qosClass"] == "Guaranteed"
-
-
+@pytest.mark.usefixtures("leak")  # it grows meanwhile
 def test_a_pod_moves_to_the_node_that_the_actuator_chose_and_not_the_scheduler(
     cluster: Cluster, mover: Callable[[], dict[str, Any]]
 ) -> None:
@@ -205,10 +196,19 @@ def test_a_pod_moves_to_the_node_that_the_actuator_chose_and_not_the_scheduler(
     _wait_for(cluster, lambda: not cluster.get(*shadows)["items"], 30, "no placeholder is left")
 
 
-def test_the_owners_limit_is_given_back_before_the_end(cluster: Cluster, leak: Callable[[], dict[str, Any]]) -> None:
+def test_a_leak_gets_its_raise_in_place_from_what_was_installed(cluster: Cluster, leak: dict[str, Any]) -> None:
+    _wait_for(cluster, lambda: limit(_pod(cluster, "leak")) == 240, 150, "the leak has its raise")
+    pod = _pod(cluster, "leak")
+    assert pod["metadata"]["uid"] == leak["metadata"]["uid"]
+    assert pod["status"]["containerStatuses"][0]["restartCount"] == 0
+    assert pod["status"]["qosClass"] == "Guaranteed"
+
+
+@pytest.mark.usefixtures("leak")
+def test_the_owners_limit_is_given_back_before_the_end(cluster: Cluster) -> None:
     said = _actuator(cluster, "restore", "--all", CONFIG)
     assert "main" in said
-    assert limit(leak()) == 192
+    assert limit(_pod(cluster, "leak")) == 192
 
 
 def test_no_request_was_refused_for_want_of_a_right(cluster: Cluster, release: Release) -> None:
