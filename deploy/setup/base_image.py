@@ -101,11 +101,10 @@ def _add_text(tar: tarfile.TarFile, name: str, text: str) -> None:
 
 
 def _import(name: str, root: Path, changes: list[str]) -> None:
-    archive = subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE)
-    done = subprocess.run(
-        ["docker", "import", *changes, "-", name], stdin=archive.stdout, capture_output=True, check=False
-    )
-    if archive.wait() or done.returncode:
+    with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as archive:
+        command = ["docker", "import", *changes, "-", name]
+        done = subprocess.run(command, stdin=archive.stdout, capture_output=True, check=False)
+    if archive.returncode or done.returncode:
         raise SetupError(f"the image {name} cannot be imported: {done.stderr.decode(errors='replace')}")
 
 
