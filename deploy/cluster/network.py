@@ -40,6 +40,8 @@ def enter_own_network() -> None:
     if ctypes.CDLL(None, use_errno=True).unshare(_CLONE_NEWNET):
         raise SetupError(f"no network of its own: {os.strerror(ctypes.get_errno())}")
     _run("ip", "link", "set", "dev", _DEVICE, "up")
+    # What goes to a Service is routed before kube-proxy's rules give it another destination.
+    _run("ip", "route", "add", "default", "dev", _DEVICE)
 
 
 def open_network() -> None:

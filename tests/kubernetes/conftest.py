@@ -6,9 +6,11 @@ import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from xdist.scheduler import LoadFileScheduling
 
 from actuator.platforms.cgroup import Cgroups
 from deploy.cluster.cluster import Cluster
@@ -36,11 +38,14 @@ LANES = (
 LANE_OF = {file: lane[-1] for lane in LANES for file in lane}
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in a hook of this name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group(LANE_OF.get(item.path.stem, item.path.stem)))
+class Lanes(LoadFileScheduling):
+    def _split_scope(self, nodeid: str) -> str:
+        file = Path(super()._split_scope(nodeid)).stem
+        return LANE_OF.get(file, file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadFileScheduling:
+    return Lanes(config, log)
 
 
 @pytest.fixture(scope="session")
