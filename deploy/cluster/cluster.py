@@ -118,9 +118,9 @@ class Cluster:
             "apply", "--filename=-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
         )
 
-    def wait_for(self, predicate: Callable[[], object], timeout: float, what: str) -> None:
-        """Wait until ``predicate`` holds; raise SetupError that says ``what`` did not happen."""
-        wait_for(predicate, timeout, what, lambda: self.directory.glob("log/*.log"))
+    def wait_for(self, predicate: Callable[[], object], timeout: float, what: str, pause: float = 0.3) -> None:
+        """Look every ``pause`` seconds until ``predicate`` holds; raise SetupError that says ``what`` did not happen."""
+        wait_for(predicate, timeout, what, lambda: self.directory.glob("log/*.log"), pause)
 
     @property
     def audit(self) -> Path:

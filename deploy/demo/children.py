@@ -67,14 +67,19 @@ def wait_until_ready(child: Child, url: str, log: Path, timeout: float) -> None:
     raise SetupError(f"{child.name} did not answer at {url} in {timeout:.0f} s; the end of {log}:\n{log_tail(log)}")
 
 
-def wait_for(predicate: Callable[[], object], timeout: float, what: str, logs: Callable[[], Iterable[Path]]) -> None:
-    """Wait until ``predicate`` holds; raise SetupError that says ``what`` did not happen, with the ends of ``logs``."""
+def wait_for(
+    predicate: Callable[[], object], timeout: float, what: str, logs: Callable[[], Iterable[Path]], pause: float = 0.3
+) -> None:
+    """Wait until ``predicate`` holds, looking every ``pause`` seconds.
+
+    Raises SetupError that says ``what`` did not happen, with the ends of ``logs``.
+    """
     deadline = time.monotonic() + timeout
     while not predicate():
         if time.monotonic() > deadline:
             ends = "\n".join(f"--- {log.stem}\n{log_tail(log, 5)}" for log in logs())
             raise SetupError(f"in {timeout:.0f} s this did not happen: {what}\n{ends}")
-        time.sleep(0.3)
+        time.sleep(pause)
 
 
 def log_tail(log: Path, lines: int = 12) -> str:

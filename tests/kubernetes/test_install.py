@@ -246,7 +246,7 @@ def _actuator(cluster: Cluster, *command: str) -> str:
 
 def _wait_for(cluster: Cluster, predicate: Callable[[], object], timeout: float, what: str) -> None:
     try:
-        cluster.wait_for(predicate, timeout, what)
+        cluster.wait_for(predicate, timeout, what, pause=1.0)  # nothing here is timed, and each look costs CPU
     except SetupError as error:
         pytest.fail(f"{error}\n{_told(cluster)}", pytrace=False)
 
