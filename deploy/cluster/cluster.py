@@ -119,7 +119,7 @@ class Cluster:
         )
 
     def wait_for(self, predicate: Callable[[], object], timeout: float, what: str, pause: float = 0.3) -> None:
-        """Look every ``pause`` seconds until ``predicate`` holds; raise SetupError that says ``what`` did not happen."""
+        """Look every ``pause`` seconds until ``predicate`` holds; raise SetupError that says ``what`` did not come."""
         wait_for(predicate, timeout, what, lambda: self.directory.glob("log/*.log"), pause)
 
     @property
