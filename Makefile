@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 KEEP ?=
 # The lanes of tests/kubernetes run side by side; the other tests time more, and run one by one on a quiet machine.
-LANES := tests/kubernetes --numprocesses=4 --dist=loadfile
+LANES := tests/kubernetes --numprocesses=auto --dist=loadfile
 export PYTHONDONTWRITEBYTECODE := 1
 # A plain su keeps a PATH without them; Docker's daemon calls iptables, Debian's tools call ldconfig.
 export PATH := $(PATH):/usr/local/sbin:/usr/sbin:/sbin

@@ -34,8 +34,15 @@ LANES = (
     ("test_platform", "test_replicas"),
     ("test_migration", "test_resize", "test_shadow"),
 )
-"""Files that run one after the other on one cluster, where lanes run side by side; chosen to take equally long."""
+"""Files that run one after the other on one cluster, where lanes run side by side; they take about equally long.
+
+A file that is in no lane waits until one has two tests left, which may be the longest.
+"""
 LANE_OF = {file: lane[-1] for lane in LANES for file in lane}
+
+
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    return len(LANES)
 
 
 class Lanes(LoadFileScheduling):
