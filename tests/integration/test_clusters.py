@@ -46,14 +46,16 @@ def ip(*arguments: str) -> str:
 
 
 def test_clusters_have_the_same_addresses_each_in_its_own_network(networks: list[Inside]) -> None:
+    def addresses() -> str:
+        return ip("address", "show", "dev", "lo")
+
+    before = addresses()
     for inside in networks:
         inside(open_network)
-    for inside in networks:
-        assert f" {CONTROL}/32 " in str(inside(lambda: ip("address", "show", "dev", "lo")))
-    assert f" {CONTROL}/32 " not in ip("address", "show", "dev", "lo")
+    assert [f" {CONTROL}/32 " in str(inside(addresses)) for inside in networks] == [True, True]
     networks[0](close_network)
-    there = [f" {CONTROL}/32 " in str(inside(lambda: ip("address", "show", "dev", "lo"))) for inside in networks]
-    assert there == [False, True]
+    assert [f" {CONTROL}/32 " in str(inside(addresses)) for inside in networks] == [False, True]
+    assert addresses() == before
 
 
 def test_only_the_pods_of_the_own_network_are_removed(networks: list[Inside], pods: list[Path], tmp_path: Path) -> None:
