@@ -31,8 +31,9 @@ AT_HOME = RIGHTS["Role", "cpp-actuator"]
 LANES = (
     ("test_stack",),
     ("test_cluster", "test_install"),
-    ("test_platform", "test_replicas"),
-    ("test_migration", "test_resize", "test_shadow"),
+    ("test_replicas", "test_resize"),
+    ("test_killed_moves", "test_migration"),
+    ("test_platform", "test_shadow"),
 )
 """Files that run one after the other on one cluster, where lanes run side by side; they take about equally long.
 
