@@ -4,21 +4,18 @@ import base64
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import structlog
 from flask import Flask, Response, jsonify, request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from actuator.certificates import SECTION, server_context, tls_files
 from actuator.config import AdmissionConfig
 from actuator.ledger.database import LedgerError
 from actuator.server import TlsSource, listen, serving
 from actuator.steering import Steering
-from actuator.webconfig import TlsConfig, tls_context
 
-_SECTION = Path("admission")
-"""What complaints about its certificate name."""
 _REVIEW_BYTES = 4 * 2**20
 """The API server takes no object of more than 3 MB."""
 _log = structlog.get_logger(__name__)
@@ -64,9 +61,8 @@ def admitting(section: AdmissionConfig | None, app: Flask | None) -> Iterator[No
     if section is None or app is None:
         yield
         return
-    files = TlsConfig(cert_file=section.cert_file.absolute(), key_file=section.key_file.absolute())
-    tls_context(_SECTION, files)
-    with serving(app, listen(section.listen_address), _REVIEW_BYTES, TlsSource(_SECTION, files)):
+    server_context(section)
+    with serving(app, listen(section.listen_address), _REVIEW_BYTES, TlsSource(SECTION, tls_files(section))):
         _log.info("admitting", address=section.listen_address)
         yield
 

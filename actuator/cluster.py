@@ -19,14 +19,19 @@ from actuator.platforms.kubernetes.cluster_api import ClusterApi
 from actuator.platforms.kubernetes.cluster_view import ClusterView
 from actuator.platforms.kubernetes.connect import connect
 from actuator.platforms.kubernetes.fence import FencedClient
+from actuator.platforms.kubernetes.lately import Lately
 from actuator.platforms.kubernetes.leases import ClusterLease, LeaderLabel
 from actuator.platforms.kubernetes.moves import Moves
 from actuator.platforms.kubernetes.orders import OrderObjects
 from actuator.platforms.kubernetes.placeholders import Placeholders
 from actuator.platforms.kubernetes.platform import KubernetesPlatform
+from actuator.platforms.kubernetes.steering_check import SteeringCheck
 from actuator.platforms.settings import KubernetesConfig
 from actuator.relocate import MovingExecutor
 from actuator.service import ALONE, Outside, Replicas
+
+_STEERING_COUNTS_FOR = 10.0
+"""Seconds; it is looked at anew before each eviction."""
 
 
 def open_cluster(config: Config, settings: KubernetesConfig, observer: Observer, by_hand: bool) -> Outside:
@@ -38,8 +43,11 @@ def open_cluster(config: Config, settings: KubernetesConfig, observer: Observer,
     platform = KubernetesPlatform(api, settings, observer.memory_in_use)
     hands = Moves(api, Placeholders(api, settings))
     scout = Scout(observer.query, config.prometheus.scrape_interval)
-    moving = Moving(ClusterView(api, settings.namespace), hands, scout)
-    return Outside(platform, MovingExecutor(platform, hands), observer, replicas, moving)
+    steering = SteeringCheck(api, config.admission, time.time)
+    moving = Moving(
+        ClusterView(api, settings.namespace), hands, scout, Lately(steering, _STEERING_COUNTS_FOR, time.monotonic)
+    )
+    return Outside(platform, MovingExecutor(platform, hands, steering), observer, replicas, moving)
 
 
 def _replicas(config: Config, settings: KubernetesConfig, client: ApiClient) -> Replicas:

@@ -96,7 +96,7 @@ class Config(Section):
     platform: PlatformConfig = DockerConfig()
     """Where containers run."""
     admission: AdmissionConfig | None = None
-    """Where the API server asks about new pods; without it no replacement is steered."""
+    """Where the API server asks about new pods; without it nothing is moved."""
     throttle: ThrottleConfig = ThrottleConfig()
     """How a throttle is loosened."""
     limits: Limits = Limits.model_validate({})

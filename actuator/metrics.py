@@ -1,12 +1,15 @@
 """The actuator's /metrics: the ledger as it stands, read at each scrape."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import astuple
 
-from prometheus_client import CollectorRegistry, Counter
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from actuator.certificates import validity
+from actuator.config import AdmissionConfig, ConfigError
 from actuator.gate import Gate
 from actuator.ledger.database import LedgerError
 from actuator.ledger.journal import KNOWN_INTENTS, UNKNOWN
@@ -36,6 +39,22 @@ class Meters:
         )
         for code in ("400", "401", "413", "503"):
             self.rejections.labels(code)
+
+
+def show_expiry(registry: CollectorRegistry, section: AdmissionConfig) -> None:
+    """Serve when the webhook's certificate ends; NaN where it cannot be used."""
+
+    def ends() -> float:
+        try:
+            return validity(section).ends
+        except ConfigError:
+            return math.nan
+
+    Gauge(
+        "cpp_steering_certificate_expiry_timestamp_seconds",
+        "When the certificate ends with which new pods are steered.",
+        registry=registry,
+    ).set_function(ends)
 
 
 class LedgerCollector(Collector):

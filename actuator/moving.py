@@ -1,6 +1,6 @@
 """What moves ask of a platform, as protocols. Every method may raise the errors of ``platforms.errors``."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,6 +8,8 @@ from actuator.model import Target
 from actuator.outlook import Scout
 from actuator.placement import Landing, Mover, Place
 
+STEERING_DOWN = "steering_down"
+"""The code of a refusal to evict what would land anywhere."""
 AFTERWARDS = ("land", "clear")
 """What waits for others, or ends what was begun: no order's thread is kept busy with it."""
 
@@ -47,6 +49,10 @@ class Hands(Protocol):
         """Return the uids of the pods for whose moves room is held."""
 
 
+Check = Callable[[], str]
+"""Says why a replacement made now would not be steered, and the remedy; empty where it would. Raises PlatformError."""
+
+
 @dataclass(frozen=True)
 class Moving:
     """A platform that moves pods."""
@@ -54,3 +60,4 @@ class Moving:
     nodes: Nodes
     hands: Hands
     scout: Scout
+    steering: Check

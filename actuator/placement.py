@@ -107,6 +107,8 @@ class Scene:
     """Of the last day, and those underway."""
     underway: frozenset[str] = frozenset()
     """Nodes, and uids of controllers, that a move underway concerns."""
+    unsteered: str = ""
+    """Why no replacement would be steered, in whatever namespace, and the remedy; empty where nothing is wrong."""
     problem: str = ""
     """Why the cluster or Prometheus could not be asked; then nothing else here means anything."""
 

@@ -9,7 +9,7 @@ from actuator.crew import Crew
 from actuator.execute import Executor, put_back
 from actuator.ledger.protocol import Ledger
 from actuator.model import Step, StepOutcome, StepState, Target
-from actuator.moving import Hands
+from actuator.moving import STEERING_DOWN, Check, Hands
 from actuator.placement import Landing
 from actuator.platforms.errors import ConflictError, GoneError, PlatformError, RejectedError, UnsettledError
 from actuator.platforms.protocol import Platform
@@ -24,9 +24,9 @@ _log = structlog.get_logger(__name__)
 class MovingExecutor(Executor):
     """Carries out the steps of moves too, up to the eviction."""
 
-    def __init__(self, platform: Platform, hands: Hands) -> None:
+    def __init__(self, platform: Platform, hands: Hands, steering: Check) -> None:
         super().__init__(platform)
-        self._hands = hands
+        self._hands, self._steering = hands, steering
 
     def apply(self, target: Target, step: Step) -> StepOutcome:
         """Do the step, as ``Executor``. To steer is nothing but its record: the webhook is told from the ledger."""
@@ -48,6 +48,7 @@ class MovingExecutor(Executor):
 
     def _evict(self, target: Target, step: Step) -> StepOutcome:
         try:
+            self._be_steered()
             self._hands.evict(target, step.uid)
         except GoneError:
             return StepOutcome(StepState.DONE)
@@ -56,6 +57,10 @@ class MovingExecutor(Executor):
         except PlatformError as error:
             return self._unanswered(target, step, error)
         return StepOutcome(StepState.DONE)
+
+    def _be_steered(self) -> None:
+        if problem := self._steering():
+            raise ConflictError(f"it could land anywhere: {problem}", STEERING_DOWN)
 
     def _unanswered(self, target: Target, step: Step, failure: PlatformError) -> StepOutcome:
         """A call whose answer was lost may have been carried out all the same."""

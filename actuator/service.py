@@ -23,7 +23,7 @@ from actuator.gate import Gate
 from actuator.leader import Alone, Election
 from actuator.ledger.locks import hold_alone
 from actuator.ledger.sqlite import SqliteLedger
-from actuator.metrics import LedgerCollector, Meters
+from actuator.metrics import LedgerCollector, Meters, show_expiry
 from actuator.moving import Moving
 from actuator.platforms.protocol import Platform
 from actuator.recovery import Recovery
@@ -91,13 +91,15 @@ def build(config: Config, outside: Outside, users: BasicUsers | None, clock: Cal
     relocations = Relocations(ledger, outside.moving.hands, crew) if outside.moving else None
     duties = Duties(config, ledger, outside.platform, truth, carrier, crew)
     recovery = Recovery(ledger, outside.platform, carrier, truth, crew, config.dry_run)
-    surveyor = Surveyor(outside.moving.nodes, outside.moving.scout, ledger) if outside.moving else None
+    surveyor = _surveyor(outside.moving, ledger) if outside.moving else None
     peers = Peers(
         ledger, outside.platform, outside.observer, carrier, gate, duties, recovery, truth, crew, tenure, surveyor,
         relocations,
     )  # fmt: skip
     worker = Worker(config, peers, meters, clock)
     registry.register(LedgerCollector(ledger, gate, config.dry_run, tenure.acts))
+    if config.admission is not None:
+        show_expiry(registry, config.admission)
     token = TokenFile(config.webhook.token_file)
     desk = Desk(
         config.cluster, ledger, gate, token, users, registry, meters, worker.alive, tenure.acts, worker.wake, clock
@@ -105,6 +107,10 @@ def build(config: Config, outside: Outside, users: BasicUsers | None, clock: Cal
     steering = Steering(ledger, outside.moving.hands, clock) if outside.moving else None
     admission = create_admission(steering) if steering else None
     return Service(ledger, worker, create_app(desk, config.webhook.max_body_bytes), admission)
+
+
+def _surveyor(moving: Moving, ledger: SqliteLedger) -> Surveyor:
+    return Surveyor(moving.nodes, moving.scout, moving.steering, ledger)
 
 
 def run(

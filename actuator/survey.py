@@ -6,7 +6,7 @@ from dataclasses import replace
 from actuator.decide.migrate import ahead
 from actuator.ledger.protocol import Ledger
 from actuator.model import Intent, Order, Target
-from actuator.moving import Nodes
+from actuator.moving import Check, Nodes
 from actuator.observe import PrometheusError
 from actuator.outlook import Outlook, PodOutlook, Scout
 from actuator.placement import Move, Mover, Place, Scene
@@ -21,8 +21,8 @@ _HEAVY = 10
 class Surveyor:
     """Looks at everything once for an order to move."""
 
-    def __init__(self, nodes: Nodes, scout: Scout, ledger: Ledger) -> None:
-        self._nodes, self._scout, self._ledger = nodes, scout, ledger
+    def __init__(self, nodes: Nodes, scout: Scout, steering: Check, ledger: Ledger) -> None:
+        self._nodes, self._scout, self._steering, self._ledger = nodes, scout, steering, ledger
 
     def survey(self, order: Order, at: float) -> Scene:
         """Return the scene at epoch seconds ``at``; a ``problem`` where the cluster or Prometheus gave no answer."""
@@ -30,6 +30,7 @@ class Surveyor:
             outlook = self._scout.look(order, at)
             movers = self._nodes.movers([order.target, *_others(order, outlook)])
             places = self._nodes.places()
+            unsteered = self._steering()
         except (PlatformError, PrometheusError) as error:
             return Scene((), (), problem=str(error))
         moves = tuple(self._ledger.moves(at - _DAY))
@@ -39,6 +40,7 @@ class Surveyor:
             tuple(_scored(mover, outlook, moves, throttled) for mover in movers),
             moves,
             self._underway(),
+            unsteered,
         )
 
     def _underway(self) -> frozenset[str]:

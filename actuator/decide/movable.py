@@ -61,10 +61,12 @@ def _alone(_: Situation, mover: Mover) -> Refusal | None:
     return None
 
 
-def _steered(_: Situation, mover: Mover) -> Refusal | None:
+def _steered(s: Situation, mover: Mover) -> Refusal | None:
     if not mover.steered:
         where = mover.target.namespace
         return refuse("not_steered", f"namespace {where} has no label cpp/steer=enabled: it could land anywhere")
+    if s.scene is not None and s.scene.unsteered:
+        return refuse("steering_down", f"it could land anywhere: {s.scene.unsteered}")
     return None
 
 

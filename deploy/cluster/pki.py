@@ -8,7 +8,7 @@ import yaml
 
 from deploy.setup.shell import SetupError
 
-_DAYS = "7"
+_DAYS = 7
 _USES = "serverAuth,clientAuth"
 
 
@@ -27,20 +27,23 @@ class Authority:
         """Make the authority, and the key pair that signs the tokens of service accounts."""
         self.directory.mkdir(parents=True, exist_ok=True)
         self._openssl("genrsa", "-out", "ca.key", "2048")
-        subject = ["-subj", "/CN=cpp-test-ca", "-days", _DAYS]
+        subject = ["-subj", "/CN=cpp-test-ca", "-days", str(_DAYS)]
         self._openssl("req", "-x509", "-new", "-key", "ca.key", *subject, "-out", "ca.crt")
         self._openssl("genrsa", "-out", "accounts.key", "2048")
         self._openssl("rsa", "-in", "accounts.key", "-pubout", "-out", "accounts.pub")
 
-    def issue(self, name: str, subject: str, *alternatives: str) -> None:
-        """Write ``name``.crt and ``name``.key for ``subject``, such as ``/O=system:masters/CN=admin``."""
+    def issue(self, name: str, subject: str, *alternatives: str, days: int = _DAYS) -> None:
+        """Write ``name``.crt and ``name``.key for ``subject``, such as ``/O=system:masters/CN=admin``.
+
+        In force for ``days``; none makes one that is over at once.
+        """
         extensions = f"extendedKeyUsage={_USES}\n"
         if alternatives:
             extensions += f"subjectAltName={','.join(alternatives)}\n"
         (self.directory / f"{name}.ext").write_text(extensions)
         self._openssl("genrsa", "-out", f"{name}.key", "2048")
         self._openssl("req", "-new", "-key", f"{name}.key", "-subj", subject, "-out", f"{name}.csr")
-        signing = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", _DAYS]
+        signing = ["-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", str(days)]
         self._openssl("x509", "-req", "-in", f"{name}.csr", *signing, "-extfile", f"{name}.ext", "-out", f"{name}.crt")
 
     def kubeconfig(self, name: str, server: str) -> Path:

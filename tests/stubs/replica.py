@@ -10,8 +10,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,26 @@ _FORKS = multiprocessing.get_context("forkserver")
 _FORKS.set_forkserver_preload(["replica", "actuator.cluster"])
 
 
+_WEB = {"node": "n1", "namespace": "shop", "pod": "web-1", "container": "main", "resource": "cpu"}
+SUFFERS: Sequence[Sample] = (
+    ({**_WEB, "__name__": "cpp_interference_suffered_ratio"}, 0.5),
+    ({**_WEB, "__name__": "cpp_cpu_forecast_cores", "level": "0.9"}, 0.5),
+)
+"""What Prometheus says of pods: one that is often used suffers."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """What Prometheus says of a whole cluster."""
+
+    busy: Mapping[str, float] = field(default_factory=dict)
+    """How many cores are forecast to be in use on each node."""
+    pods: Sequence[Sample] = SUFFERS
+
+
 class _Says:
-    def __init__(self, seen: Seen, busy: Mapping[str, float]) -> None:
-        self._seen, self._busy = seen, busy
+    def __init__(self, seen: Seen, cluster: Cluster) -> None:
+        self._seen, self._cluster = seen, cluster
 
     def observe(self, order: Order, at: float) -> Observation:
         return Observation(
@@ -44,12 +61,10 @@ class _Says:
         )
 
     def query(self, expression: str, at: float) -> list[Sample]:
-        """Say how much of each node is forecast to be used, and that every pod suffers."""
+        """Say how much of each node is forecast to be used, or what is known of pods."""
         if "cpp_node_" not in expression:
-            who = {"node": "n1", "namespace": "shop", "pod": "web-1", "container": "main", "resource": "cpu"}
-            suffers = ({**who, "__name__": "cpp_interference_suffered_ratio"}, 0.5)
-            return [suffers, ({**who, "__name__": "cpp_cpu_forecast_cores", "level": "0.9"}, 0.5)]
-        return [sample for name, cores in self._busy.items() for sample in _samples(name, cores, at)]
+            return list(self._cluster.pods)
+        return [sample for name, cores in self._cluster.busy.items() for sample in _samples(name, cores, at)]
 
 
 def _samples(name: str, cores: float, at: float) -> list[Sample]:
@@ -81,12 +96,12 @@ def configure(directory: Path, kubeconfig: Path, **sections: Any) -> Path:
 class Replica:
     """A running ``cpp-actuator run``."""
 
-    def __init__(self, config: Path, seen: Seen, pod: str = "", busy: Mapping[str, float] | None = None) -> None:
-        """``busy`` is how many cores are forecast to be in use on each node."""
+    def __init__(self, config: Path, seen: Seen, pod: str = "", cluster: Cluster | None = None) -> None:
+        """``pod`` is the one that stands for it."""
         # Bound here: between a look for a free port and its use somebody else's connection may have taken it.
         with socket.create_server(("127.0.0.1", 0)) as listener:
             self.port = int(listener.getsockname()[1])
-            arguments = (str(config), listener, dict(seen), dict(busy or {}), pod)
+            arguments = (str(config), listener, dict(seen), cluster or Cluster(), pod)
             self._process = _FORKS.Process(target=_run, args=arguments, daemon=True)
             self._process.start()
 
@@ -126,14 +141,14 @@ class Restore(Replica):
         self._process.start()
 
 
-def _run(config_file: str, listener: socket.socket, seen: Seen, busy: Mapping[str, float], pod: str) -> None:
+def _run(config_file: str, listener: socket.socket, seen: Seen, cluster: Cluster, pod: str) -> None:
     os.environ["POD_NAME"] = pod
     path = Path(config_file)
     with path.with_suffix(".log").open("a") as log:
         os.dup2(log.fileno(), sys.stderr.fileno())
         logs.set_up("info", "logfmt")
         config = load_config(path)
-        says, outside = _Says(seen, busy), open_outside(config)
+        says, outside = _Says(seen, cluster), open_outside(config)
         assert outside.moving is not None
         moving = replace(outside.moving, scout=Scout(says.query, 15.0))
         outside = replace(outside, observer=says, moving=moving)

@@ -1,6 +1,14 @@
 """The further calls to the API server that moves take."""
 
-from kubernetes.client import ApiClient, PolicyV1Api, V1DeleteOptions, V1Eviction, V1ObjectMeta, V1Preconditions
+from kubernetes.client import (
+    AdmissionregistrationV1Api,
+    ApiClient,
+    PolicyV1Api,
+    V1DeleteOptions,
+    V1Eviction,
+    V1ObjectMeta,
+    V1Preconditions,
+)
 
 from actuator.platforms.errors import ConflictError
 from actuator.platforms.kubernetes.api import Api
@@ -8,6 +16,7 @@ from actuator.platforms.kubernetes.budgets import Budget, Budgets
 from actuator.platforms.kubernetes.calls import BusyError
 from actuator.platforms.kubernetes.documents import Node, Nodes
 from actuator.platforms.kubernetes.volumes import BoundClaim, PersistentVolume
+from actuator.platforms.kubernetes.webhooks import WebhookClient, WebhookConfiguration
 
 
 class ClusterApi(Api):
@@ -15,7 +24,7 @@ class ClusterApi(Api):
 
     def __init__(self, client: ApiClient, timeout: float) -> None:
         super().__init__(client, timeout)
-        self._policy = PolicyV1Api(client)
+        self._policy, self._admission = PolicyV1Api(client), AdmissionregistrationV1Api(client)
 
     def nodes(self) -> tuple[Node, ...]:
         """Return all nodes. Raises PlatformError."""
@@ -32,6 +41,11 @@ class ClusterApi(Api):
     def volume(self, name: str) -> PersistentVolume:
         """Return a persistent volume. Raises PlatformError."""
         return self._ask(PersistentVolume, self._core.read_persistent_volume, name)
+
+    def webhook_clients(self, name: str) -> list[WebhookClient]:
+        """Return how the webhooks of a mutating configuration are asked. Raises PlatformError."""
+        found = self._ask(WebhookConfiguration, self._admission.read_mutating_webhook_configuration, name)
+        return [each.client_config for each in found.webhooks]
 
     def evict(self, namespace: str, name: str, uid: str) -> None:
         """Evict the pod of this ``uid`` and no other of its name. Raises PlatformError.

@@ -16,7 +16,10 @@ from apiserver.faults import Side
 from apiserver.nodes import Kubelet, ReplicaSets, Scheduler, node, pod
 from apiserver.request import Request
 from apiserver.server import StubApiServer
-from replica import Replica, Restore, Seen, configure
+from replica import Cluster, Replica, Restore, Seen, configure
+from steering_webhook import configuration, issue
+
+from deploy.cluster.pki import Authority
 
 AT_ONCE = 6
 PATIENCE = 40.0
@@ -34,7 +37,17 @@ SEEN: Seen = {
 }
 BUSY = {"n1": 3.0, "n2": 2.0, "n3": 0.4}
 """Cores forecast to be in use on each node."""
+LISTENS = "127.0.0.1:0"
+"""Where each replica listens for the API server, which in this cluster asks nobody."""
 Predicate = Callable[["Run"], bool]
+
+
+@dataclass(frozen=True)
+class Steering:
+    """The admission webhook, without which nothing is moved."""
+
+    authority: Authority
+    files: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -53,6 +66,7 @@ class Run:
     """A cluster of three nodes with two pods on the first, and what happened to them."""
 
     directory: Path
+    steering: Steering
     server: StubApiServer = field(default_factory=StubApiServer)
     history: list[tuple[str, ...]] = field(default_factory=list)
     """Limits as they were in force, and pods that were evicted."""
@@ -68,6 +82,7 @@ class Run:
         for name in BUSY:
             self.server.add("nodes", node(name))
         self.server.add("namespaces", {"metadata": {"name": "shop", "labels": {"cpp/steer": "enabled"}}})
+        self.server.add("mutatingwebhookconfigurations", configuration(self.steering.authority, LISTENS))
         owner = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "web", "uid": "u", "controller": True}
         for name in ("web-1", "web-2"):
             web = pod(name, "shop", {**HALF, "cpu": "250m"}, HALF, nodeName="n1")
@@ -227,11 +242,12 @@ class Player:
 
     def _begin(self) -> Replica:
         self._lives += 1
-        return Replica(self._config(), SEEN, busy=BUSY)
+        return Replica(self._config(), SEEN, cluster=Cluster(busy=BUSY))
 
     def _config(self) -> Path:
         home = "home" if self._keeps_ledger else f"home-{self._lives}"
-        return configure(self._run.directory / home, self._kubeconfig)
+        admission = {"listen_address": LISTENS, **self._run.steering.files}
+        return configure(self._run.directory / home, self._kubeconfig, admission=admission)
 
 
 WATCHDOG = {"labels": {"alertname": "CppWatchdog", "cluster": "lab", "severity": "none"}, "fingerprint": "w"}
@@ -241,9 +257,9 @@ def changes(request: Request) -> bool:
     return request.changes and request.resource != "leases"
 
 
-def play(directory: Path, scene: str, point: tuple[int, Side] | None) -> Run:
+def play(directory: Path, steering: Steering, scene: str, point: tuple[int, Side] | None) -> Run:
     directory.mkdir()
-    with Run(directory) as run:
+    with Run(directory, steering) as run:
         door = run.server.hold(changes, point[1], skip=point[0]).reached if point else None
         keeps_ledger = point is not None and point[0] % 2 == (point[1] is Side.AFTER)
         Player(run, door, keeps_ledger).play(SCENES[scene])
@@ -253,12 +269,15 @@ def play(directory: Path, scene: str, point: tuple[int, Side] | None) -> Run:
 
 @pytest.mark.parametrize("scene", SCENES)
 def test_killed_at_any_change_it_leaves_nothing_half_done_and_does_nothing_twice(tmp_path: Path, scene: str) -> None:
-    clean = play(tmp_path / "clean", scene, None)
+    authority = Authority(tmp_path / "authority")
+    authority.found()
+    steering = Steering(authority, issue(authority))
+    clean = play(tmp_path / "clean", steering, scene, None)
     asked = sum(changes(request) for request in clean.server.asked)
     points = [(number, side) for number in range(asked) for side in Side]
 
     def died(point: tuple[int, Side]) -> tuple[list[tuple[str, ...]], int]:
-        run = play(tmp_path / f"{point[0]}-{point[1].value}", scene, point)
+        run = play(tmp_path / f"{point[0]}-{point[1].value}", steering, scene, point)
         return run.history, run.most_held
 
     with ThreadPoolExecutor(AT_ONCE) as threads:

@@ -49,7 +49,7 @@ class Case:
         self.movers = [mover("victim", suffered=0.4), mover("culprit", caused=0.4, throttleable=False)]
         self.moves: tuple[Move, ...] = ()
         self.underway: frozenset[str] = frozenset()
-        self.problem = ""
+        self.problem = self.unsteered = ""
         self.allocation = Allocation(1.0, GIB, 0.0, 4.0, 16 * GIB, started_at=NOW - 3600)
         self.memory = Memory()
 
@@ -72,7 +72,7 @@ class Case:
 
     def answer(self) -> Plan | Refusal:
         seen = Observation(at=NOW, firing=True, sample_age=5.0, usage=0.5)
-        scene = Scene(tuple(self.places), tuple(self.movers), self.moves, self.underway, self.problem)
+        scene = Scene(tuple(self.places), tuple(self.movers), self.moves, self.underway, self.unsteered, self.problem)
         return decide(self.order, seen, self.allocation, self.memory, LIMITS, scene)
 
     def plan(self) -> Plan:
@@ -139,6 +139,14 @@ def test_the_plan_tells_benefit_and_cost() -> None:
 def test_a_pod_that_must_not_move_is_refused_with_the_reason(changes: dict[str, Any], reason: str) -> None:
     assert Case().alone().answer() == Case().alone().plan()
     assert Case().alone(**changes).refusal().reason == reason
+
+
+def test_where_no_replacement_would_be_steered_nothing_is_evicted_and_the_remedy_is_told() -> None:
+    case = Case().alone()
+    case.unsteered = "the certificate ended; renew it"
+    refusal = case.refusal()
+    assert (refusal.reason, refusal.retryable) == ("steering_down", True)
+    assert "land anywhere: the certificate ended; renew it" in refusal.detail
 
 
 @pytest.mark.parametrize(

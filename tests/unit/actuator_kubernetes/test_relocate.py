@@ -96,7 +96,7 @@ class World:
         self.api = ClusterApi(client, 5.0)
         self.hands = Fragile(Moves(self.api, Placeholders(self.api, self.settings)))
         self.now = time.time()
-        self.skips = 0.0
+        self.skips, self.unsteered = 0.0, ""
         self.service = self.start()
         self._admit(server.store.create)
 
@@ -111,8 +111,9 @@ class World:
             }
         )
         platform = KubernetesPlatform(self.api, self.settings, lambda _: None)
-        moving = Moving(ClusterView(self.api, HOME), self.hands, Scout(self.truth.query, 15.0))
-        executor = MovingExecutor(platform, self.hands)
+        scout = Scout(self.truth.query, 15.0)
+        moving = Moving(ClusterView(self.api, HOME), self.hands, scout, lambda: self.unsteered)
+        executor = MovingExecutor(platform, self.hands, lambda: self.unsteered)
         self.service = build(config, Outside(platform, executor, self.truth, moving=moving), None, self.clock)
         self.work()  # only who has taken over takes alerts
         self.alert("CppWatchdog")
@@ -185,6 +186,9 @@ class World:
     def actions(self) -> list[dict[str, Any]]:
         actions: list[dict[str, Any]] = self.service.app.test_client().get("/actions").get_json()["actions"]
         return actions
+
+    def metrics(self) -> str:
+        return self.service.app.test_client().get("/metrics").get_data(as_text=True)
 
     def evictions(self) -> int:
         return self.server.counts["create", "pods/eviction"]
@@ -287,6 +291,30 @@ def test_a_budget_that_forbids_at_the_last_moment_leaves_the_pod_and_clears_the_
     world.work()
     assert world.states() == DONE | {"evict": "reverted", "land": "cancelled"}
     assert set(world.pods()) == {"web-1", "web-2"}
+    assert world.placeholders() == []
+
+
+def test_steering_that_fails_before_the_eviction_leaves_the_pod_and_is_told_as_a_refusal(world: World) -> None:
+    def fail(name: str, side: Side) -> None:
+        world.unsteered = "the certificate ended" if (name, side) == ("place", Side.AFTER) else world.unsteered
+
+    world.hands._die = fail  # type: ignore[method-assign]
+    world.migrate()
+    world.work()
+    assert world.reasons() == ["plan", "steering_down"]
+    world.work()
+    assert world.states() == DONE | {"evict": "reverted", "land": "cancelled"}
+    assert world.evictions() == 0
+    assert world.placeholders() == []
+    assert set(world.pods()) == {"web-1", "web-2"}
+
+
+def test_where_nobody_would_be_steered_no_move_is_begun(world: World) -> None:
+    world.unsteered = "the certificate ended"
+    world.migrate()
+    world.work()
+    assert world.reasons() == ["steering_down"]
+    assert 'cpp_refusals_total{reason="steering_down"} 1.0' in world.metrics()
     assert world.placeholders() == []
 
 

@@ -51,6 +51,7 @@ class World:
         self.pods: list[Sample] = []
         self.failure: Exception | None = None
         self.asked: list[Target] = []
+        self.unsteered = ""
 
     def query(self, expression: str, at: float) -> list[Sample]:
         assert at == NOW
@@ -69,7 +70,7 @@ class World:
         return [Mover(each, f"uid-{each.pod}", f"ReplicaSet {each.pod}", f"set-{each.pod}", {}, {}) for each in targets]
 
     def scene(self, **changes: Any) -> Scene:
-        surveyor = Surveyor(self, Scout(self.query, 15.0), self.ledger)
+        surveyor = Surveyor(self, Scout(self.query, 15.0), lambda: self.unsteered, self.ledger)
         return surveyor.survey(replace(ORDER, **changes), NOW)
 
     def move(self, pod: str, until: str, at: float) -> int:
@@ -158,6 +159,12 @@ def test_a_tenant_goes_to_no_node_on_which_it_breaks_a_policy_already(world: Wor
     (mover,) = world.scene().movers
     assert set(mover.barriers) == {"n2"}
     assert "co-tenancy policy" in mover.barriers["n2"]
+
+
+def test_why_nobody_would_be_steered_is_told(world: World) -> None:
+    assert world.scene().unsteered == ""
+    world.unsteered = "the certificate ended"
+    assert world.scene().unsteered == "the certificate ended"
 
 
 def test_moves_underway_and_moves_made_are_known(world: World) -> None:
