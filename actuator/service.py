@@ -1,5 +1,7 @@
 """Put the rooms together, and run them until told to stop."""
 
+import faulthandler
+import os
 import signal
 import socket
 import threading
@@ -26,6 +28,7 @@ from actuator.ledger.sqlite import SqliteLedger
 from actuator.metrics import LedgerCollector, Meters, show_expiry
 from actuator.moving import Moving
 from actuator.platforms.protocol import Platform
+from actuator.pulse import Pulse
 from actuator.recovery import Recovery
 from actuator.relocate import Relocations
 from actuator.seams import Executor, Observer
@@ -38,6 +41,7 @@ from actuator.webconfig import WebConfig
 from actuator.webhook import Desk, create_app
 from actuator.worker import Peers, Worker
 
+_LOOK_SECONDS = 1.0
 _log = structlog.get_logger(__name__)
 
 
@@ -102,7 +106,7 @@ def build(config: Config, outside: Outside, users: BasicUsers | None, clock: Cal
         show_expiry(registry, config.admission)
     token = TokenFile(config.webhook.token_file)
     desk = Desk(
-        config.cluster, ledger, gate, token, users, registry, meters, worker.alive, tenure.acts, worker.wake, clock
+        config.cluster, ledger, gate, token, users, registry, meters, worker.pulse, tenure.acts, worker.wake, clock
     )
     steering = Steering(ledger, outside.moving.hands, clock) if outside.moving else None
     admission = create_admission(steering) if steering else None
@@ -120,7 +124,10 @@ def run(
     web: tuple[Path | None, WebConfig],
     clock: Callable[[], float],
 ) -> None:
-    """Serve and work until SIGTERM or SIGINT; the step in hand is finished first. Raises LedgerError."""
+    """Serve and work until SIGTERM or SIGINT; the step in hand is finished first. Raises LedgerError.
+
+    Where the worker does not go on, the whole process ends at once.
+    """
     path, web_config = web
     users = BasicUsers(web_config.basic_auth_users) if web_config.basic_auth_users else None
     tls = TlsSource(path, web_config.tls_server_config) if path and web_config.tls_server_config else None
@@ -135,7 +142,7 @@ def run(
         ):
             thread.start()
             _log.info("serving", address=str(listener.getsockname()), dry_run=config.dry_run, tls=tls is not None)
-            stopped.wait()
+            _watch(stopped, service.worker.pulse)
             _log.info("stopping")
             service.worker.stop()
             thread.join()
@@ -153,6 +160,18 @@ def _standing(election: Election, changed: Callable[[], None]) -> Iterator[None]
     finally:
         stopped.set()
         thread.join()
+
+
+def _watch(stopped: threading.Event, pulse: Pulse) -> None:
+    """Return when told to stop; end the process where only a new one can help.
+
+    The lease is not given back: as after a kill, nobody leads until nothing that is in hand here can still be done.
+    """
+    while not stopped.wait(_LOOK_SECONDS):
+        if fault := pulse.fault():
+            _log.critical("ends itself", reason=fault)
+            faulthandler.dump_traceback()
+            os._exit(1)
 
 
 def _on_signal(stopped: threading.Event) -> None:

@@ -17,6 +17,7 @@ from actuator.ledger.protocol import Ledger
 from actuator.metrics import Meters
 from actuator.model import Refusal
 from actuator.payload import PayloadError, parse_delivery
+from actuator.pulse import Pulse
 from actuator.reading import is_watchdog, read_alert
 from actuator.records import Reading
 
@@ -39,7 +40,7 @@ class Desk:
     """None where everybody may look."""
     registry: CollectorRegistry
     meters: Meters
-    ready: Callable[[], bool]
+    pulse: Pulse
     acts: Callable[[], bool]
     """Whether this replica is the one that works."""
     wake: Callable[[], None]
@@ -57,7 +58,7 @@ def create_app(desk: Desk, max_body_bytes: int) -> Flask:
     app.add_url_rule("/actions", "actions", lambda: _actions(desk))
     app.add_url_rule("/actions/<int:order_id>", "action", lambda order_id: _action(desk, order_id))
     app.add_url_rule("/metrics", "metrics", lambda: _metrics(desk))
-    app.add_url_rule("/-/healthy", "healthy", lambda: Response("Healthy.\n", mimetype="text/plain"))
+    app.add_url_rule("/-/healthy", "healthy", lambda: _healthy(desk))
     app.add_url_rule("/-/ready", "ready", lambda: _ready(desk))
     app.add_url_rule("/", "page", lambda: Response(_PAGE, mimetype="text/html"))
     app.register_error_handler(HTTPException, lambda error: _refuse(desk, error.code or 500, error.description or ""))
@@ -129,8 +130,13 @@ def _metrics(desk: Desk) -> Response:
     return Response(encoder(desk.registry), content_type=content_type)
 
 
+def _healthy(desk: Desk) -> Response:
+    fault = desk.pulse.fault()
+    return Response(f"{fault or 'Healthy.'}\n", 503 if fault else 200, mimetype="text/plain")
+
+
 def _ready(desk: Desk) -> Response:
-    ready = desk.ready()
+    ready = desk.pulse.beats
     return Response("Ready.\n" if ready else "The worker has stopped.\n", 200 if ready else 503, mimetype="text/plain")
 
 

@@ -22,6 +22,7 @@ from actuator.metrics import Meters
 from actuator.model import Intent, Notice, Order, OrderState, Plan, Refusal
 from actuator.platforms.errors import DEFERRED
 from actuator.platforms.protocol import Platform
+from actuator.pulse import Pulse
 from actuator.records import Origin, StepRecord
 from actuator.recovery import Recovery
 from actuator.relocate import Relocations
@@ -66,7 +67,7 @@ class Worker:
         self._config, self._peers, self._meters, self._clock = config, peers, meters, clock
         self._retry = config.prometheus.scrape_interval
         self._wake, self._stop = threading.Event(), threading.Event()
-        self._ledger_down = self._running = False
+        self._ledger_down, self.pulse = False, Pulse()
         self._eyes = Eyes(peers.ledger, peers.platform, peers.observer, clock)
 
     def wake(self) -> None:
@@ -80,29 +81,25 @@ class Worker:
 
     def run(self) -> None:
         """Make passes until stopped."""
-        self._running = True
         try:
             while not self._stop.is_set():
                 self._wake.clear()
                 self.run_once()
                 self._wake.wait(_PAUSE_BETWEEN_PASSES)
             self.settle()
+        except BaseException:  # a thread that ends by SystemExit would do so without a word
+            _log.exception("worker ended")
+            raise
         finally:
-            self._running = False
-
-    def alive(self) -> bool:
-        """Tell whether the loop runs."""
-        return self._running
+            self.pulse.end()
 
     def settle(self) -> None:
         """Wait until nothing is under way."""
         self._peers.crew.wait()
 
     def run_once(self) -> None:
-        """Begin what is to be done by this replica now: what a crash left, what is due by the clock, then orders.
-
-        Moves come last: they mostly wait for others, and orders do not.
-        """
+        """Begin what a crash left, what is due by the clock, orders, and moves, which mostly wait for others."""
+        self.pulse.beat()
         try:
             self._try(self._pass)
         except LedgerError as error:
@@ -111,10 +108,10 @@ class Worker:
     def _pass(self) -> None:
         if not self._peers.tenure.begin():
             return
-        self._try(self._peers.recovery.run)
-        self._try(lambda: self._peers.duties.run(self._clock()))
-        self._try(self._serve_due)
-        self._try(self._tend_moves)
+        duties = partial(self._peers.duties.run, self._clock())
+        for part in (self._peers.recovery.run, duties, self._serve_due, self._tend_moves):
+            self.pulse.beat()
+            self._try(part)
         self._ledger_state(down=False)
 
     def _try(self, work: Callable[[], None]) -> bool:
@@ -158,6 +155,7 @@ class Worker:
         return right if free and self._still_due(order) else None
 
     def _serve(self, order: Order, right: ExitStack, seen: Future[Seen]) -> None:
+        self.pulse.beat()
         verdict = self._decide(order, seen.result())
         if not isinstance(verdict, Plan):
             self._refuse(order, verdict)

@@ -49,6 +49,8 @@ class Cluster:
     busy: Mapping[str, float] = field(default_factory=dict)
     """How many cores are forecast to be in use on each node."""
     pods: Sequence[Sample] = SUFFERS
+    deadly: frozenset[str] = frozenset()
+    """Intents at whose orders the thread that works ends, as a library's SystemExit would make it."""
 
 
 class _Says:
@@ -56,6 +58,8 @@ class _Says:
         self._seen, self._cluster = seen, cluster
 
     def observe(self, order: Order, at: float) -> Observation:
+        if order.intent in self._cluster.deadly:
+            raise SystemExit("a library ends the thread")
         return Observation(
             at=at, **{"firing": True, "sample_age": 1.0, "forecast_due_at": at, **self._seen[order.intent]}
         )
@@ -121,6 +125,11 @@ class Replica:
     def alive(self) -> bool:
         """Tell whether the process lives."""
         return self._process.is_alive()
+
+    @property
+    def status(self) -> int | None:
+        """With what it has ended; None while it lives."""
+        return self._process.exitcode
 
     def kill(self) -> None:
         """End it as the kernel does when memory is short."""
