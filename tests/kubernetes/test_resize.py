@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from autoscalers import HORIZONTAL, RECOMMENDS, VERTICAL, VERTICAL_KIND
 from kubernetes.client import ApiClient
 from prometheus import StubPrometheus
 from worker_scene import HOME, Scene, as_actuator, settings, settle_in
@@ -187,36 +188,59 @@ def test_what_is_left_alone_has_the_reason_as_an_event_and_in_the_ledger(
     assert scene.cluster.get("pod", target.pod)["status"]["containerStatuses"][0]["restartCount"] == 0
 
 
-def test_a_horizontal_autoscaler_on_the_same_resource_is_the_reason(
-    cluster: Cluster, scene: Scene, truth: StubPrometheus
-) -> None:
+@pytest.fixture
+def scaled(cluster: Cluster, truth: StubPrometheus) -> Iterator[Target]:
+    """The pod of a Deployment that uses little of what it has."""
     resources = {"requests": {"cpu": "100m", "memory": "32Mi"}, "limits": {"cpu": "200m", "memory": "64Mi"}}
     container = {"name": "main", "image": WORKLOAD, "args": ["sleep"], "resources": resources}
-    labels = {"matchLabels": {"app": "scaled"}}
-    template = {"metadata": {"labels": {"app": "scaled"}}, "spec": {"containers": [container]}}
-    scaled = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "scaled"}
-    metric = {
-        "type": "Resource",
-        "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}},
-    }
-    cluster.apply(
-        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "scaled"},
-         "spec": {"selector": labels, "template": template}},
-        {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "scaler"},
-         "spec": {"scaleTargetRef": scaled, "minReplicas": 1, "maxReplicas": 1, "metrics": [metric]}},
-    )  # fmt: skip
+    pod = {"containers": [container], "terminationGracePeriodSeconds": 0}
+    template = {"metadata": {"labels": {"app": "scaled"}}, "spec": pod}
+    spec = {"selector": {"matchLabels": {"app": "scaled"}}, "template": template}
+    cluster.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "scaled"}, "spec": spec})
+    cluster.kubectl("rollout", "status", "deployment/scaled", "--timeout=60s")
+    (found,) = cluster.get("pods", "--selector=app=scaled")["items"]
+    name, status = found["metadata"]["name"], found["status"]["containerStatuses"][0]
+    truth.known |= {(name, "cpu"): dict(CALM), (name, "memory"): dict(LEAN)}
+    yield Target(found["spec"]["nodeName"], "default", name, "main", status["containerID"].rpartition("/")[2])
+    cluster.kubectl("delete", "deployment/scaled", "--cascade=foreground", "--timeout=30s")
+
+
+@pytest.fixture(scope="module")
+def vertical_kind(cluster: Cluster) -> Iterator[None]:
+    """The cluster knows vertical autoscalers, though nobody works for them."""
+    name = f"crd/{VERTICAL_KIND['metadata']['name']}"
+    cluster.apply(VERTICAL_KIND)
+    cluster.kubectl("wait", "--for=condition=Established", name, "--timeout=30s")
+    yield
+    cluster.kubectl("delete", name)
+
+
+@pytest.mark.usefixtures("vertical_kind")
+@pytest.mark.parametrize("scaler", [HORIZONTAL, VERTICAL], ids=lambda scaler: str(scaler["kind"]))
+def test_an_autoscaler_on_the_same_resource_is_the_reason(
+    cluster: Cluster, scene: Scene, truth: StubPrometheus, scaled: Target, scaler: dict[str, Any]
+) -> None:
+    cluster.apply(scaler)
     try:
-        cluster.kubectl("rollout", "status", "deployment/scaled", "--timeout=60s")
-        (pod,) = cluster.get("pods", "--selector=app=scaled")["items"]
-        name, status = pod["metadata"]["name"], pod["status"]["containerStatuses"][0]
-        identity = status["containerID"].rpartition("/")[2]
-        target = Target(pod["spec"]["nodeName"], "default", name, "main", identity)
-        truth.known |= {(name, "cpu"): dict(CALM), (name, "memory"): dict(LEAN)}
-        ask(scene, truth, target, "reclaim")
-        scene.wait(lambda: events(cluster, name), "the reason is an event")
-        (event,) = events(cluster, name)
+        ask(scene, truth, scaled, "reclaim")
+        scene.wait(lambda: events(cluster, scaled.pod), "the reason is an event")
+        (event,) = events(cluster, scaled.pod)
         assert event["reason"] == "Managed"
-        assert "HorizontalPodAutoscaler scaler" in event["message"]
-        assert limits(cluster, name)[1]["cpu"] == "200m"
+        assert f"{scaler['kind']} scaler" in event["message"]
+        (action,) = scene.service.ledger.actions(5)
+        assert [decision["code"] for decision in action["decisions"]] == ["managed"]
+        assert limits(cluster, scaled.pod)[1]["cpu"] == "200m"
     finally:
-        cluster.kubectl("delete", "deployment/scaled", "horizontalpodautoscaler/scaler", "--wait=false")
+        cluster.kubectl("delete", scaler["kind"], "scaler")
+
+
+@pytest.mark.usefixtures("vertical_kind")
+def test_a_vertical_autoscaler_that_only_recommends_is_no_reason(
+    cluster: Cluster, scene: Scene, truth: StubPrometheus, scaled: Target, quota: Callable[[str], float]
+) -> None:
+    cluster.apply(RECOMMENDS)
+    try:
+        ask(scene, truth, scaled, "reclaim")
+        scene.wait(lambda: quota(scaled.pod) < 0.2, "its limit is lower in the kernel")
+    finally:
+        cluster.kubectl("delete", "VerticalPodAutoscaler", "scaler")
