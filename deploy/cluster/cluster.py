@@ -65,11 +65,11 @@ class Cluster:
         self._start("apiserver", control.api_server(self.authority, self._ports, self.audit))
         self.wait_for(self._api_ready, _READY_SECONDS, "the API server is ready")
 
-    def simulate(self, stages: str) -> None:
-        """Start KWOK, which keeps every node and pod as ``stages``, its configuration, say."""
+    def simulate(self, stages: str, node: str = "") -> Child:
+        """Start KWOK, which keeps one ``node``, or all, and the pods there as ``stages``, its configuration, say."""
         config = self.directory / "stages.yaml"
         config.write_text(stages)
-        self._start("kwok", control.simulator(self.authority, config))
+        return self._start("kwok", control.simulator(self.authority, config, node))
 
     def add_node(self, name: str, number: int, images: Sequence[Path]) -> None:
         """Start a containerd with ``images`` and a kubelet."""
@@ -131,11 +131,13 @@ class Cluster:
     def _state(self) -> Path:
         return self.directory / "state.json"
 
-    def _start(self, name: str, command: Sequence[object]) -> None:
+    def _start(self, name: str, command: Sequence[object]) -> Child:
         with uninterrupted():
-            self._children.append(start_child(name, command, self.directory / f"log/{name}.log"))
+            child = start_child(name, command, self.directory / f"log/{name}.log")
+            self._children.append(child)
             save_state(self._state, self._children, {})
         self.say(f"{name} is started")
+        return child
 
     def _recall(self) -> None:
         """Learn from the directory's files what was started there, unless it was started here."""

@@ -71,6 +71,7 @@ def api_server(authority: Authority, ports: Ports, audit: Path) -> list[object]:
         "--service-account-issuer=https://kubernetes.default.svc",
         "--authorization-mode=Node,RBAC",
         "--allow-privileged=true",
+        "--feature-gates=WatchList=false",  # of this etcd nothing can be watched so, and KWOK asks for it all the same
         f"--audit-policy-file={path('audit.json')}",
         f"--audit-log-path={audit}",
     ]
@@ -110,15 +111,11 @@ def controllers(authority: Authority, ports: Ports) -> Iterator[tuple[str, list[
     yield "scheduler", [KUBERNETES / "kube-scheduler", *common, f"--secure-port={ports.scheduler}"]
 
 
-def simulator(authority: Authority, config: Path) -> list[object]:
-    """Return KWOK's command; it renews no leases, since nobody here watches them."""
-    return [
-        KWOK,
-        f"--kubeconfig={authority.path('admin.kubeconfig')}",
-        f"--config={config}",
-        "--manage-all-nodes",
-        "--node-lease-duration-seconds=0",
-    ]
+def simulator(authority: Authority, config: Path, node: str = "") -> list[object]:
+    """Return KWOK's command: it keeps one ``node``, or all; of all it renews no leases, since nobody watches them."""
+    files = [f"--kubeconfig={authority.path('admin.kubeconfig')}", f"--config={config}"]
+    one = [f"--manage-single-node={node}", "--node-lease-duration-seconds=40"]
+    return [KWOK, *files, *(one if node else ["--manage-all-nodes", "--node-lease-duration-seconds=0"])]
 
 
 def _audit_policy() -> dict[str, object]:

@@ -6,7 +6,7 @@ import time
 
 from deploy.setup.builds import build_programs, make_environment
 from deploy.setup.engine import start_engine, stop_engine
-from deploy.setup.kubernetes import build_kubernetes
+from deploy.setup.kubernetes import build_kubernetes, build_kwok
 from deploy.setup.packages import install_packages
 from deploy.setup.shell import SetupError, say
 
@@ -39,6 +39,7 @@ def _set_up(for_tests: bool, for_kubernetes: bool) -> None:
     build_programs()
     if for_kubernetes:
         build_kubernetes()
+        build_kwok()
     say(f"setup: ready ({time.monotonic() - began:.0f} s)")
 
 

@@ -31,7 +31,7 @@ def build_kubernetes() -> None:
 
 
 def build_kwok() -> None:
-    """Build what simulates nodes by the hundreds, for benches alone."""
+    """Build what simulates nodes."""
     _build("KWOK (a minute the first time)", _KWOK_SOURCES, ["sigs.k8s.io/kwok/cmd/kwok"], [])
 
 

@@ -1,6 +1,5 @@
-"""Moves on real nodes: the stock scheduler, the Eviction API, the webhook over TLS; a third node is simulated."""
+"""Moves on real nodes: the stock scheduler, the Eviction API, the webhook over TLS; KWOK simulates a third node."""
 
-import base64
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -9,7 +8,9 @@ from typing import Any
 
 import pytest
 from kubernetes.client import ApiClient
-from move_scene import Forecasts, MoveScene, SimulatedNode, allow_moves, await_open
+from move_scene import Forecasts, MoveScene, allow_moves
+from simulated_node import await_open, simulated_node
+from steering_webhook import HOST, configuration, issue
 from worker_scene import as_actuator, settings, settle_in
 
 from actuator.model import Target
@@ -34,35 +35,16 @@ def own_client(cluster: Cluster) -> Iterator[ApiClient]:
 @pytest.fixture
 def webhook(cluster: Cluster, own_client: ApiClient) -> Iterator[dict[str, Any]]:
     """Tell the API server whom to ask, and return where the actuator has to listen and with which certificate."""
-    cluster.authority.issue("steer", "/CN=steer", "IP:127.0.0.1")
-    address = f"127.0.0.1:{free_ports(1)[0]}"
-    register(cluster, address)
-    paths = {"cert_file": cluster.authority.path("steer.crt"), "key_file": cluster.authority.path("steer.key")}
-    yield {"listen_address": address, **paths}
+    address = f"{HOST}:{free_ports(1)[0]}"
+    cluster.apply(configuration(cluster.authority, address))
+    yield {"listen_address": address, **issue(cluster.authority)}
     cluster.kubectl("delete", "mutatingwebhookconfiguration", "cpp-steer")
-
-
-def register(cluster: Cluster, address: str) -> None:
-    bundle = base64.b64encode(cluster.authority.certificate.read_bytes()).decode()
-    rule = {"operations": ["CREATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
-    webhook = {
-        "name": "steer.cpp.dev",
-        "admissionReviewVersions": ["v1"],
-        "failurePolicy": "Ignore",
-        "timeoutSeconds": 2,
-        "sideEffects": "NoneOnDryRun",
-        "namespaceSelector": {"matchLabels": {"cpp/steer": "enabled"}},
-        "rules": [rule],
-        "clientConfig": {"url": f"https://{address}/mutate", "caBundle": bundle},
-    }
-    head = {"apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration"}
-    cluster.apply({**head, "metadata": {"name": "cpp-steer"}, "webhooks": [webhook]})
 
 
 @pytest.fixture(scope="module", autouse=True)
 def third(cluster: Cluster, own_client: ApiClient) -> Iterator[None]:
     """A large and empty node, which the scheduler likes best; what is placed there counts as running."""
-    with SimulatedNode(cluster, FAVOURITE, cpu="16", memory="64Gi"):
+    with simulated_node(cluster, FAVOURITE, cpu="16", memory="64Gi"):
         yield
 
 
@@ -72,7 +54,8 @@ def open_scene(
 ) -> Callable[..., MoveScene]:
     def begin(**limits: Any) -> MoveScene:
         config = settings(tmp_path, move_relief="1s", start_up_grace="1s", **limits)
-        config = config.model_validate(config.model_dump() | {"admission": webhook})
+        soon = {"scrape_interval": "1s"}  # after which a refused order is tried again
+        config = config.model_validate(config.model_dump() | {"admission": webhook, "prometheus": soon})
         return MoveScene(cluster, config, own_client)
 
     return begin
@@ -237,7 +220,7 @@ def test_a_risky_pod_goes_to_an_isolated_node_and_without_one_only_the_alert_is_
 def test_without_the_webhook_pods_are_made_all_the_same_and_landing_elsewhere_is_recorded(
     cluster: Cluster, open_scene: Callable[..., MoveScene], workloads: Callable[..., Target]
 ) -> None:
-    register(cluster, f"127.0.0.1:{free_ports(1)[0]}")
+    cluster.apply(configuration(cluster.authority, f"{HOST}:{free_ports(1)[0]}"))
     victim = workloads("lost")
     with open_scene() as scene:
         scene.forecasts.say(Forecasts({"n1": 1.2, "n2": 0.3, FAVOURITE: 12.0}, suffered={victim: 0.6}))
@@ -245,6 +228,22 @@ def test_without_the_webhook_pods_are_made_all_the_same_and_landing_elsewhere_is
         scene.wait(lambda: scene.states().get("clear") == "done", "the move is over", 60.0)
         assert (scene.step("land")["node"], scene.step("land")["after_raw"]) == ("n2", FAVOURITE)
         assert scene.shadows() == []
+
+
+def test_with_a_certificate_that_has_run_out_nothing_is_evicted(
+    cluster: Cluster, open_scene: Callable[..., MoveScene], workloads: Callable[..., Target]
+) -> None:
+    victim = workloads("kept")
+    with open_scene() as scene:
+        issue(cluster.authority, days=0)
+        scene.forecasts.say(Forecasts({"n1": 1.2, "n2": 0.3, FAVOURITE: 12.0}, suffered={victim: 0.6}))
+        scene.alert(victim, "migrate")
+        scene.wait(lambda: scene.refused(victim) == "steering_down", "it is refused")
+        assert victim in targets(cluster, "kept")
+        assert scene.shadows() == []
+        issue(cluster.authority)
+        scene.wait(lambda: scene.states().get("clear") == "done", "with another one it moves", 60.0)
+        assert scene.step("land")["after_raw"] == "n2"
 
 
 def test_a_pod_of_nobody_that_moves_is_made_as_it_was_asked_for(

@@ -1,10 +1,9 @@
 """The whole worker with its admission webhook on a real cluster; forecasts and scores are what a test says."""
 
-import json
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,12 +21,12 @@ from actuator.platforms.kubernetes.cluster_view import ClusterView
 from actuator.platforms.kubernetes.moves import Moves
 from actuator.platforms.kubernetes.placeholders import Placeholders
 from actuator.platforms.kubernetes.platform import KubernetesPlatform
+from actuator.platforms.kubernetes.steering_check import SteeringCheck
 from actuator.platforms.settings import KubernetesConfig
 from actuator.relocate import MovingExecutor
 from actuator.service import Outside, build
 from deploy.cluster.cluster import Cluster
 from deploy.cluster.node import PAUSE
-from deploy.setup.shell import SetupError
 
 _SEEN = Observation(at=0.0, firing=True, sample_age=1.0, usage=0.1)
 
@@ -45,6 +44,7 @@ _TO_MOVE = [
     _may("create", "events", "events.k8s.io"),
     _may("list", "poddisruptionbudgets", "policy"),
     _may("create", "pods/eviction"),
+    _may("get", "mutatingwebhookconfigurations", "admissionregistration.k8s.io"),
 ]
 
 
@@ -111,8 +111,9 @@ class MoveScene(Scene):
         api = ClusterApi(client, 5.0)
         platform = KubernetesPlatform(api, kubernetes, lambda _: None)
         hands = Moves(api, Placeholders(api, kubernetes))
-        moving = Moving(ClusterView(api, HOME), hands, Scout(self.forecasts.query, 15.0))
-        outside = Outside(platform, MovingExecutor(platform, hands), self.truth, moving=moving)
+        steering = SteeringCheck(api, config.admission, time.time)
+        moving = Moving(ClusterView(api, HOME), hands, Scout(self.forecasts.query, 15.0), steering)
+        outside = Outside(platform, MovingExecutor(platform, hands, steering), self.truth, moving=moving)
         self.service = build(config, outside, None, time.time)
         self._thread = threading.Thread(target=self.service.worker.run)
         self._config, self._listening = config, ExitStack()
@@ -153,82 +154,3 @@ class MoveScene(Scene):
             if decision["kind"] == "plan"
         ]
         return plans[-1]["steps"] if plans else []
-
-
-def await_open(cluster: Cluster, *nodes: str) -> None:
-    """Wait until the scheduler may use the nodes."""
-
-    def taken(node: str) -> bool:
-        found = cluster.get("node", node)
-        states = {each["type"]: each["status"] for each in found["status"].get("conditions", [])}
-        return states.get("Ready") == "True" and not found["spec"].get("taints")
-
-    cluster.wait_for(lambda: all(map(taken, nodes)), 60, f"{', '.join(nodes)} are Ready and without taints")
-
-
-class SimulatedNode:
-    """A node without a kubelet: kept Ready, and its pods with it."""
-
-    def __init__(self, cluster: Cluster, name: str, cpu: str, memory: str) -> None:
-        self._cluster, self._name = cluster, name
-        amounts = {"cpu": cpu, "memory": memory, "pods": "110"}
-        ready = {"type": "Ready", "status": "True", "reason": "Simulated", "message": "kept so"}
-        self._status = {"capacity": amounts, "allocatable": amounts, "conditions": [ready]}
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._keep, daemon=True)
-
-    def __enter__(self) -> None:
-        labels = {"kubernetes.io/hostname": self._name}
-        self._cluster.apply({"apiVersion": "v1", "kind": "Node", "metadata": {"name": self._name, "labels": labels}})
-        self._thread.start()
-        await_open(self._cluster, self._name)
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-        self._thread.join()
-        self._cluster.kubectl("delete", "node", self._name)
-
-    def _keep(self) -> None:
-        while not self._over.wait(2.0):
-            with suppress(SetupError):  # a pod that went meanwhile
-                self._beat()
-                pods = self._cluster.get("pods", "--all-namespaces", f"--field-selector=spec.nodeName={self._name}")
-                for pod in pods["items"]:
-                    self._tend(pod)
-
-    def _beat(self) -> None:
-        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        conditions = [{**each, "lastHeartbeatTime": now} for each in self._status["conditions"]]
-        self._patch("node", self._name, "", {"status": {**self._status, "conditions": conditions}})
-
-    def _tend(self, pod: dict[str, Any]) -> None:
-        name, namespace = pod["metadata"]["name"], pod["metadata"]["namespace"]
-        if "deletionTimestamp" in pod["metadata"]:
-            where = f"--namespace={namespace}"
-            self._cluster.kubectl("delete", "pod", name, where, "--grace-period=0", "--force", "--ignore-not-found")
-        elif pod["status"].get("phase") != "Running":
-            self._patch("pod", name, namespace, {"status": _running(pod)})
-
-    def _patch(self, kind: str, name: str, namespace: str, change: dict[str, Any]) -> None:
-        where = [f"--namespace={namespace}"] if namespace else []
-        patch = ["--subresource=status", "--type=strategic", f"--patch={json.dumps(change)}"]
-        self._cluster.kubectl("patch", kind, name, *where, *patch)
-
-
-def _running(pod: dict[str, Any]) -> dict[str, Any]:
-    now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-    statuses = [
-        {
-            "name": container["name"],
-            "containerID": f"containerd://{pod['metadata']['uid'].replace('-', '')}{'0' * 32}",
-            "image": container["image"],
-            "imageID": "",
-            "ready": True,
-            "restartCount": 0,
-            "started": True,
-            "state": {"running": {"startedAt": now}},
-        }
-        for container in pod["spec"]["containers"]
-    ]
-    conditions = [{"type": kind, "status": "True", "lastTransitionTime": now} for kind in ("Ready", "ContainersReady")]
-    return {"phase": "Running", "startTime": now, "conditions": conditions, "containerStatuses": statuses}
