@@ -4,6 +4,7 @@ PYTHON ?= python3
 VENV := .venv/bin
 KEEP ?=
 # The lanes of tests/kubernetes run side by side; the other tests time more, and run one by one on a quiet machine.
+ALONE := tests/unit tests/integration tests/e2e
 LANES := tests/kubernetes --numprocesses=auto --dist=loadfile
 export PYTHONDONTWRITEBYTECODE := 1
 # A plain su keeps a PATH without them; Docker's daemon calls iptables, Debian's tools call ldconfig.
@@ -38,7 +39,7 @@ pytest: ## all tests: unit, integration, end to end, on real clusters (PYTEST_AR
 	@$(PYTHON) -m deploy.setup --start-engine tests
 	@status=0; \
 	$(if $(PYTEST_ARGS),$(VENV)/python -m pytest $(PYTEST_ARGS) || status=$$?, \
-	  $(VENV)/python -m pytest --ignore=tests/kubernetes || status=$$?; $(VENV)/python -m pytest $(LANES) || status=$$?); \
+	  $(VENV)/python -m pytest $(ALONE) || status=$$?; $(VENV)/python -m pytest $(LANES) || status=$$?); \
 	$(PYTHON) -m deploy.setup --stop-engine tests; exit $$status
 
 test-kubernetes: setup-tests ## the tests on real clusters of two nodes (builds Kubernetes the first time)
