@@ -4,8 +4,8 @@ import json
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -62,8 +62,16 @@ class Cluster:
         self.authority.found()
         control.issue_identities(self.authority, self.server)
         self._start("etcd", control.storage(self.directory, self._ports))
-        self._start("apiserver", control.api_server(self.authority, self._ports, self.audit))
-        self.wait_for(self._api_ready, _READY_SECONDS, "the API server is ready")
+        self._serve_api()
+
+    @contextmanager
+    def without_api_server(self) -> Iterator[None]:
+        """Have no API server for as long as this lasts; after it the API server is ready again."""
+        (server,) = [child for child in self._children if child.name == "apiserver"]
+        stop_child(server)
+        self._children.remove(server)
+        yield
+        self._serve_api()
 
     def simulate(self, stages: str, node: str = "") -> Child:
         """Start KWOK, which keeps one ``node``, or all, and the pods there as ``stages``, its configuration, say."""
@@ -146,6 +154,10 @@ class Cluster:
         for path in self.directory.glob("*/containerd.toml"):
             name = path.parent.name
             self.nodes.setdefault(name, Node(name, 0, path.parent, 0))
+
+    def _serve_api(self) -> None:
+        self._start("apiserver", control.api_server(self.authority, self._ports, self.audit))
+        self.wait_for(self._api_ready, _READY_SECONDS, "the API server is ready")
 
     def _api_ready(self) -> bool:
         return self._answers("get", "--raw=/readyz")
