@@ -60,7 +60,9 @@ def services(cluster: Cluster, stack: Stack, deploy: Callable[..., None]) -> Ite
     """One whose demand rises every PERIOD seconds since the epoch over its limit, and one given far too much."""
     high = [f"--high={DEMAND}", "--low=0.05", f"--period={PERIOD:.0f}s", f"--high-for={BUSY:.0f}s", "--align"]
     deploy("service", "n1", ["rhythm", *high], {"cpu": f"{SERVICE_LIMIT * 1000:.0f}m", "memory": "64Mi"})
-    deploy("idle", "n2", ["cpu", "--duty=0.02"], {"cpu": f"{IDLE_LIMIT * 1000:.0f}m", "memory": "64Mi"})
+    # Where use hardly moves, how a container began counts for minutes against any forecast but last value's.
+    little = ["--high=0.08", "--low=0.02", "--period=20s", "--high-for=10s"]
+    deploy("idle", "n2", ["rhythm", *little], {"cpu": f"{IDLE_LIMIT * 1000:.0f}m", "memory": "64Mi"})
     found = {name: Service(name) for name in ("service", "idle")}
     for service in found.values():
         cluster.wait_for(lambda service=service: look(cluster, service), 60, f"{service.name} runs")
