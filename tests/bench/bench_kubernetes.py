@@ -22,10 +22,11 @@ from typing import Any
 
 import requests
 import yaml
-from fleet import NODES, PODS, Fleet, SimulatedPod, kwok_stages
-from fleet_prometheus import DEMANDS, Demand, Says, answering
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the harness that starts the parts is no installed package
+
+from fleet import NODES, PODS, Fleet, SimulatedPod, kwok_stages
+from fleet_prometheus import DEMANDS, Demand, Says, answering
 
 from deploy.cluster.cluster import Cluster
 from deploy.demo.children import Child, start_child, stop_child, wait_until_ready
