@@ -23,10 +23,13 @@ from typing import Any
 import requests
 import yaml
 
-sys.path.insert(0, str(Path(__file__).parents[2]))  # the harness that starts the parts is no installed package
+# Neither the harness that starts the parts nor the tests' stubs are installed packages.
+sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(1, str(Path(__file__).parents[1] / "stubs"))
 
 from fleet import NODES, PODS, Fleet, SimulatedPod, kwok_stages
 from fleet_prometheus import DEMANDS, Demand, Says, answering
+from steering_webhook import HOST, configuration, issue
 
 from deploy.cluster.cluster import Cluster
 from deploy.demo.children import Child, start_child, stop_child, wait_until_ready
@@ -132,7 +135,15 @@ def _configuration(cluster: Cluster, folder: Path, prometheus: str) -> Mapping[s
         "ledger": {"path": str(folder / "ledger.sqlite")},
         "platform": {"kind": "kubernetes", "kubeconfig": str(folder / "kubeconfig"), "namespace": _HOME},
         "limits": {"actions_per_hour": ALERTS},
+        "admission": _steering(cluster),
     }
+
+
+def _steering(cluster: Cluster) -> Mapping[str, str]:
+    """Let the API server ask the actuator about new pods, without which no move is planned."""
+    address = f"{HOST}:{free_ports(1)[0]}"
+    cluster.apply(configuration(cluster.authority, address))
+    return {"listen_address": address, **issue(cluster.authority)}
 
 
 def _measure(cluster: Cluster, child: Child, url: str, alerts: Alerts) -> list[str]:
