@@ -32,9 +32,9 @@ def main(arguments: list[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _stop)
     try:
         hierarchy = Hierarchy(find_hierarchy(options.cgroup_root))
-        probe = Probe(hierarchy, Tally(), Pairs(options.one_in), time.time, patience=5 * (1 + options.interval))
+        probe = Probe(hierarchy, Tally(), Pairs(), time.time, patience=5 * (1 + options.interval))
         _serve(options.listen, probe)
-        count_forever(probe, options.interval, options.one_in)
+        count_forever(probe, options.interval)
     except (HierarchyError, OSError) as error:
         _log.error("%s", error)
         return 1
@@ -68,14 +68,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="DURATION",
         help="how often the kernel's counts are read, 100ms to 60s (default 1s)",
     )
-    add(
-        "--pairs.one-in",
-        dest="one_in",
-        type=_one_in,
-        default=16,
-        metavar="N",
-        help="follow one call in N to the next of its thread; 1: every one, 0: count no pairs (default %(default)s)",
-    )
     add("--log.level", dest="log_level", default="info", choices=LEVELS, help="what to log (default %(default)s)")
     add("--log.format", dest="log_format", default="logfmt", choices=FORMATS, help="how to log (default %(default)s)")
     return parser
@@ -93,12 +85,6 @@ def _interval(text: str) -> float:
         return parse_interval(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"{text!r} is no interval from 100ms to 60s; write for example 1s") from error
-
-
-def _one_in(text: str) -> int:
-    if not text.isdecimal() or int(text) > 1 << 16:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 0 to {1 << 16}")
-    return int(text)
 
 
 def _serve(listen: str, probe: Probe) -> None:

@@ -28,13 +28,12 @@ def path() -> Path:
 
 
 @contextmanager
-def running(interval: float, one_in: int) -> Iterator[Running]:
+def running(interval: float) -> Iterator[Running]:
     """Run the program, printing each ``interval`` seconds.
 
-    One call in ``one_in`` begins a counted pair, with 0 none does.
     ``setpriv`` ties it to the life of the calling thread, so that a killed probe leaves nothing in the kernel.
     """
-    settings = [str(round(interval * 1000)), str(one_in), *map(str, PORTS)]
+    settings = [str(round(interval * 1000)), *map(str, PORTS)]
     process = subprocess.Popen(
         ["setpriv", "--pdeathsig", "KILL", str(path()), *settings],
         stdout=subprocess.PIPE,

@@ -18,7 +18,7 @@ _SHORTEST, _LONGEST = 0.1, 60.0
 """Seconds between prints."""
 
 
-def count_forever(probe: Probe, interval: float, one_in: int) -> Never:
+def count_forever(probe: Probe, interval: float) -> Never:
     """Feed the probe; when the program ends, start it again after a pause that doubles while nothing improves.
 
     What is wrong is said once, until something else is wrong or it was right for a while.
@@ -28,7 +28,7 @@ def count_forever(probe: Probe, interval: float, one_in: int) -> Never:
         started = time.monotonic()
         reason = first_lack(kernel.path())
         if reason is None:
-            reason = f"{kernel.NAME} ended {count_once(probe, interval, one_in)}"
+            reason = f"{kernel.NAME} ended {count_once(probe, interval)}"
             probe.ended()
         if time.monotonic() - started > _LONGEST_PAUSE:
             pause, told = _FIRST_PAUSE, ""
@@ -39,13 +39,13 @@ def count_forever(probe: Probe, interval: float, one_in: int) -> Never:
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 
-def count_once(probe: Probe, interval: float, one_in: int) -> str:
+def count_once(probe: Probe, interval: float) -> str:
     """Feed the probe until the program ends; return its code and the last thing that it said to a person.
 
     What it said before a print was no reason to end.
     """
     said = ""
-    with kernel.running(interval, one_in) as running:
+    with kernel.running(interval) as running:
         for event in parse(running.lines, time.time):
             if isinstance(event, Said):
                 said = event.text

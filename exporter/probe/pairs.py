@@ -22,9 +22,7 @@ class Pairs:
     makes many pairs once, and what comes all the time must find room after it (after Manku and Motwani, 2002).
     """
 
-    def __init__(self, one_in: int) -> None:
-        """One call in ``one_in`` began a pair: counts are multiplied by it."""
-        self._one_in = one_in
+    def __init__(self) -> None:
         self._counts: dict[str, dict[int, int]] = {}
 
     def add(self, read: Paired, owners: Mapping[int, str]) -> None:
@@ -34,7 +32,7 @@ class Pairs:
             owner = owners.get(int(cgroup))
             if owner is not None:
                 counts = self._counts.setdefault(owner, {})
-                counts[int(pair)] = counts.get(int(pair), 0) + count * self._one_in
+                counts[int(pair)] = counts.get(int(pair), 0) + count
         self._thin()
 
     def _thin(self) -> None:

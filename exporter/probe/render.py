@@ -30,8 +30,8 @@ _PLAIN = (
     _Family("container_block_write_bytes_total", "Bytes of data written to disks.", "written", _SECTOR_BYTES),
 )
 _SHARES = {"some": ("waiting", "some"), "full": ("stalled", "all")}
-_SYSCALLS = "System calls begun."
-_PAIRS = "Pairs of system calls made one after the other by a thread, estimated from those followed."
+_SYSCALLS = "System calls that returned."
+_PAIRS = "Pairs of system calls that a thread made one after the other."
 _CONNECTIONS = "TCP connections begun, by the protocol of the destination port; DNS over UDP where it connects."
 _PROTOCOLS = sorted({*PORTS.values(), "other"})
 

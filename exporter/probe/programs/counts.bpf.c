@@ -30,8 +30,11 @@ struct address_space { struct inode *host; };
 struct block_device { __u32 bd_dev; };
 struct bvec_iter { unsigned int bi_size; };
 struct bio { struct block_device *bi_bdev; __u32 bi_opf; struct bvec_iter bi_iter; };
+struct kernfs_node { __u64 id; };
+struct cgroup { struct kernfs_node *kn; };
+struct css_set { struct cgroup *dfl_cgrp; };
+struct task_struct { struct css_set *cgroups; int pid; };
 #pragma clang attribute pop
-struct task_struct;
 struct folio;
 
 #if defined(__TARGET_ARCH_x86)
@@ -44,7 +47,6 @@ struct folio;
 #define SECOND_ARGUMENT(regs) (regs)->regs[1]
 #endif
 
-#define OVERFLOW (CALLS - 1)
 #define TCP 6
 #define SYN_SENT 2
 #define DNS 53
@@ -66,14 +68,15 @@ static const __u8 kinds[CALLS] = {
   [__NR_openat] = OPENS, [__NR_openat2] = OPENS, [__NR_connect] = CONNECTS,
 };
 
-// Keys that the maps hold, for a thousand containers: 65 different calls of each, 8 ports or disks, and 4 cgroups that
-// came since the last clearing. Each costs 8 bytes on every possible CPU (docs/probe.md, Cost).
+// Keys that the maps hold, for a thousand containers: 131 different pairs of calls of each past what has a place, 65 calls
+// where pairs have no room, 8 ports or disks, and 4 cgroups that came since the last clearing. Each costs 8 bytes on every
+// possible CPU (docs/probe.md, Cost).
+#define PAIR_KEYS 131072
 #define CALL_KEYS 65536
-#define PAIR_KEYS 32768
 #define LABEL_KEYS 8192
 #define CGROUP_KEYS 4096
 #define FILES 32768
-#define THREADS 4096
+#define THREAD_BITS 12
 
 #define COUNTER(name, keys, of) \
   struct { \
@@ -92,8 +95,8 @@ static const __u8 kinds[CALLS] = {
 
 struct file { __u32 device; __u32 unused; __u64 inode; };
 
+COUNTER(pairs, PAIR_KEYS, __u64);
 COUNTER(calls, CALL_KEYS, __u64);
-COUNTER(pairs, PAIR_KEYS, struct key);
 COUNTER(created, CGROUP_KEYS, struct key);
 COUNTER(ended, CGROUP_KEYS, struct key);
 COUNTER(opened, CGROUP_KEYS, struct key);
@@ -103,9 +106,19 @@ COUNTER(written, LABEL_KEYS, struct key);
 TABLE(dirtied, struct file, __u64);
 TABLE(flushing, __u64, __u64);
 
+// A key has two places to look for on each CPU and in each generation; who comes first keeps it until the reader, who
+// turns to the other generation, has emptied this one. It has as many entries as CPUs ask for.
 struct {
   __uint(type, BPF_MAP_TYPE_ARRAY);
-  __uint(max_entries, THREADS);
+  __uint(map_flags, BPF_F_MMAPABLE);
+  __uint(max_entries, 2 * PLACES);
+  __type(key, __u32);
+  __type(value, struct count);
+} placed SEC(".maps");
+
+struct {
+  __uint(type, BPF_MAP_TYPE_ARRAY);
+  __uint(max_entries, 1 << THREAD_BITS);
   __type(key, __u32);
   __type(value, __u64);
 } threads SEC(".maps");
@@ -117,7 +130,7 @@ struct {
   __type(value, __u64);
 } lost SEC(".maps");
 
-const volatile __u32 one_in SEC(".rodata.settings"); // one call in so many begins a pair; 0: none
+__u32 generation SEC(".data.generation"); // 0 or 1
 __u8 known[1 << 16];         // ports that are counted by themselves, in network order
 
 char terms[] SEC("license") = "GPL";
@@ -129,46 +142,63 @@ static __always_inline void lose(void) {
     *count += 1;
 }
 
-// Two CPUs may find a new key missing at once; the one that comes second finds it there.
-static __always_inline void increase(void *map, const void *key, __u64 amount) {
+// Return whether there was room. Two CPUs may find a new key missing at once; the one that comes second finds it there.
+static __always_inline int increase(void *map, const void *key, __u64 amount) {
   __u64 *count = bpf_map_lookup_elem(map, key);
   if (!count) {
     if (!bpf_map_update_elem(map, key, &amount, BPF_NOEXIST))
-      return;
+      return 1;
     count = bpf_map_lookup_elem(map, key);
   }
-  if (count)
-    *count += amount;
-  else
-    lose();
+  if (!count)
+    return 0;
+  *count += amount;
+  return 1;
 }
 
 static __always_inline void add(void *map, __u64 cgroup, __u64 label, __u64 amount) {
   struct key key = {cgroup, label};
-  increase(map, &key, amount);
+  if (!increase(map, &key, amount))
+    lose();
 }
 
-// Every system call of the machine comes here: a key of eight bytes is found faster than one of sixteen.
-static __always_inline void count_call(__u64 cgroup, __u32 call) {
-  __u64 key = cgroup * CALLS + call;
-  increase(&calls, &key, 1);
+// Return whether the place is the key's. Only this CPU writes here, and no call returns while another one does.
+static __always_inline int count_at(__u32 place, __u64 key) {
+  struct count *count = bpf_map_lookup_elem(&placed, &place);
+  if (!count || (count->key && count->key != key))
+    return 0;
+  count->key = key;
+  count->count += 1;
+  return 1;
 }
 
-// A random call in one_in begins a pair, which the next call of the same thread ends. Two threads that share a place may
-// lose a pair; one word holds thread and call, so that none is made up.
-static __always_inline void pair(__u64 cgroup, __u32 call) {
-  __u64 thread = (__u32)bpf_get_current_pid_tgid();
-  __u32 place = thread % THREADS;
-  __u64 *begun = bpf_map_lookup_elem(&threads, &place);
-  if (!begun)
+static __always_inline __u64 *last_call(__u32 thread) {
+  __u32 place = thread * 2654435769u >> (32 - THREAD_BITS); // threads that follow each other share no cache line
+  return bpf_map_lookup_elem(&threads, &place);
+}
+
+// The thread's call before this one, which is the last from now on. Two threads that share a place may lose a pair; one
+// word holds thread and call, so that none is made up.
+static __always_inline __u64 call_before(__u32 thread, __u64 call) {
+  __u64 *last = last_call(thread);
+  if (!last)
+    return NONE;
+  __u64 before = *last;
+  *last = thread * (__u64)CALLS + call;
+  return before / CALLS == thread ? before % CALLS : NONE;
+}
+
+// Where a pair has no room, its call is still counted: nobody hides calls by making up pairs.
+static __always_inline void count_call(__u64 cgroup, __u32 thread, __u32 call) {
+  __u64 alone = (cgroup * CALLS + call) * CALLS, key = alone + call_before(thread, call);
+  __u32 home = (bpf_get_smp_processor_id() * 2 + generation) * PLACES;
+  __u32 place = home + (key * 0x9e3779b97f4a7c15 >> (64 - PLACE_BITS));
+  if (count_at(place, key) || count_at(place ^ 1, key) || increase(&pairs, &key, 1))
     return;
-  __u64 before = *begun;
-  if (before / CALLS == thread) {
-    add(&pairs, cgroup, before % CALLS * CALLS + call, 1);
-    *begun = 0;
-  }
-  if (bpf_get_prandom_u32() % one_in == 0)
-    *begun = thread * CALLS + call;
+  lose();
+  alone += NONE;
+  if (!increase(&calls, &alone, 1))
+    lose();
 }
 
 // A resolver connects to port 53 over UDP; both address families have the port in the same place.
@@ -184,9 +214,10 @@ static __always_inline void resolve(__u64 cgroup, struct pt_regs *regs) {
 SEC("tp_btf/sys_exit")
 int leave(__u64 *arguments) {
   struct pt_regs *regs = (struct pt_regs *)arguments[0];
+  struct task_struct *task = bpf_get_current_task_btf();
   long result = arguments[1];
-  __u64 number = CALL_OF(regs), cgroup = bpf_get_current_cgroup_id();
-  __u32 call = number < OVERFLOW ? number : number == NO_CALL ? __NR_rt_sigreturn : OVERFLOW;
+  __u64 number = CALL_OF(regs), cgroup = task->cgroups->dfl_cgrp->kn->id;
+  __u32 call = number < NONE ? number : number == NO_CALL ? __NR_rt_sigreturn : OVERFLOW;
   __u8 kind = kinds[call];
   if (kind == FORKS && !result)
     return 0; // the child leaves the call that made it
@@ -194,9 +225,7 @@ int leave(__u64 *arguments) {
     add(&opened, cgroup, 0, 1);
   if (kind == CONNECTS)
     resolve(cgroup, regs);
-  count_call(cgroup, call);
-  if (one_in)
-    pair(cgroup, call);
+  count_call(cgroup, task->pid, call);
   return 0;
 }
 
@@ -208,6 +237,10 @@ int fork(void *arguments) {
 
 SEC("tp_btf/sched_process_exit")
 int ends(void *arguments) {
+  __u32 thread = bpf_get_current_pid_tgid();
+  __u64 *last = last_call(thread);
+  if (last && *last / CALLS == thread)
+    *last = 0; // the next thread of this number goes on with nothing
   add(&ended, bpf_get_current_cgroup_id(), 0, 1);
   return 0;
 }

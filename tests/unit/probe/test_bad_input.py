@@ -17,7 +17,7 @@ STRANGER = "999999999"
 
 @pytest.fixture
 def probe(hierarchy: Hierarchy) -> Probe:
-    return Probe(hierarchy, Tally(), Pairs(1), clock=lambda: 12.0, patience=60.0)
+    return Probe(hierarchy, Tally(), Pairs(), clock=lambda: 12.0, patience=60.0)
 
 
 def counts(key: object, value: int = 1) -> dict[str, dict[str, int]]:

@@ -23,8 +23,8 @@ def end_of(tmp_path: Path, hierarchy: Hierarchy, monkeypatch: pytest.MonkeyPatch
         program.write_text("\n".join(("#!/bin/sh", *script)))
         program.chmod(0o755)
         monkeypatch.setattr(kernel, "path", lambda: program)
-        probe = Probe(hierarchy, Tally(), Pairs(1), clock=lambda: 0.0, patience=60.0)
-        return count_once(probe, interval=1.0, one_in=0)
+        probe = Probe(hierarchy, Tally(), Pairs(), clock=lambda: 0.0, patience=60.0)
+        return count_once(probe, interval=1.0)
 
     return end
 

@@ -9,7 +9,6 @@ from exporter.probe.__main__ import main
         (["--interval", "10ms"], "'10ms' is no interval from 100ms to 60s; write for example 1s"),
         (["--interval", "301s"], "'301s' is no interval from 100ms to 60s"),
         (["--interval", "soon"], "'soon' is no interval from 100ms to 60s"),
-        (["--pairs.one-in", "-1"], "'-1' is no number from 0 to 65536"),
         (["--web.listen-address", "17901"], "'17901' is no address; write HOST:PORT"),
     ],
 )

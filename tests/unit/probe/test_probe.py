@@ -17,7 +17,7 @@ from exporter.probe.tally import Tally
 
 @pytest.fixture
 def probe(hierarchy: Hierarchy) -> Probe:
-    return Probe(hierarchy, Tally(), Pairs(1), clock=lambda: 50.0, patience=60.0)
+    return Probe(hierarchy, Tally(), Pairs(), clock=lambda: 50.0, patience=60.0)
 
 
 def inode(hybrid: Path, container_id: str) -> int:
@@ -55,7 +55,7 @@ def test_while_the_program_is_away_the_counts_stay_and_the_probe_is_not_up(
 
 def test_a_program_that_lives_but_prints_no_more_is_not_up(hierarchy: Hierarchy) -> None:
     now = [10.0]
-    probe = Probe(hierarchy, Tally(), Pairs(1), clock=lambda: now[0], patience=10.0)
+    probe = Probe(hierarchy, Tally(), Pairs(), clock=lambda: now[0], patience=10.0)
     probe.take(Print(10.0, {"created": {str(hierarchy.own()): 1}}))
     now[0] = 19.9
     assert probe.snapshot()[1].up
