@@ -32,6 +32,7 @@ _TEST_PACKAGES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("redis-server",), "redis-server"),
     (("redis-benchmark",), "redis-tools"),
     (("stress-ng",), "stress-ng"),
+    (("bpftrace",), "bpftrace"),
 )
 _KUBERNETES_PACKAGES: tuple[tuple[tuple[str, ...], str], ...] = (
     (("etcd",), "etcd-server"),

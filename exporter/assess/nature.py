@@ -8,9 +8,15 @@ from exporter.assess.scores import INTERFERENCE
 
 Kinds = NDArray[np.intp]
 
-COSTS = {"threads": ("thread_creations", 2e-4), "network_io": ("network_packets", 2e-6), "disk_io": ("disk_io", 5e-10)}
-"""CPU seconds in the kernel of one task made and ended, one packet, one byte moved: the usual orders of magnitude
-(lmbench's fork and pthread figures, a core's million packets and two GiB a second)."""
+COSTS = {
+    "threads": ("thread_creations", 2e-4),
+    "network_io": ("network_packets", 2e-6),
+    "disk_io": ("disk_io", 5e-10),
+    "memory_bandwidth": ("cache_misses", 2e-8),
+}
+"""CPU seconds of one task made and ended, one packet, one byte moved, one line that no cache had: the usual orders of
+magnitude (lmbench's fork and pthread figures, a core's million packets, some GiB a second to disk and to memory in
+lines of 64 bytes)."""
 MOVES = 2.0**20
 """Bytes a second: what moves less does not load a disk, however long it waits for it."""
 MOSTLY = 0.3
@@ -28,8 +34,8 @@ def natures(use: dict[str, Numbers]) -> Kinds:
     """Return [containers], the index in INTERFERENCE of what each one's CPU time goes into.
 
     ``use`` holds levels [containers] of cpu, memory, syscalls, io_waiting and of the signals in COSTS. What is known to
-    cost the kernel time comes first, and what waits for disks itself is busy with them; a loop over more memory than
-    the caches hold is in the way of all others' memory; all else is plain CPU.
+    cost time comes first, and what waits for disks itself is busy with them; where no cache misses are counted, a loop
+    over more memory than the caches hold is in the way of all others' memory; all else is plain CPU.
     """
     busy = np.maximum(use["cpu"], 1e-3)
     shares = np.stack([use[signal] * cost / busy for signal, cost in COSTS.values()], axis=1)
@@ -44,4 +50,4 @@ def natures(use: dict[str, Numbers]) -> Kinds:
 def _streams(use: dict[str, Numbers], busy: Numbers) -> Numbers:
     large = ramp(np.log(np.maximum(use["memory"], 1.0)), np.log(CACHES[0]), np.log(CACHES[1]))
     calm: Numbers = 1 - ramp(use["syscalls"] / busy, *CALLS)
-    return large * calm
+    return np.where(use["cache_misses"] > 0, 0.0, large * calm)

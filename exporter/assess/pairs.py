@@ -25,7 +25,7 @@ MOST_OF_ONE: Final = 256
 SHARE: Final = 0.05
 """Part of the evidence allowed in all that pairs may bring on ordinary days."""
 DOUBT: Final = 1.0
-"""New pairs expected beyond what was seen, in as much time again: one in sixteen is seen, so rare ones come late."""
+"""New pairs expected beyond what was seen, in as much time again: what comes rarely comes late."""
 FORGET: Final = 14 * 86_400.0
 """Seconds in which a pair that is not made any more fades."""
 MOST_ELAPSED: Final = 300.0

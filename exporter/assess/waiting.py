@@ -18,7 +18,7 @@ SMOOTHING = 9.0
 """Seconds: a new noisy neighbour must be named within 15."""
 LATELY = 5.0
 GROWTH_SMOOTHING = 30.0
-FELT = (0.03, 0.07)
+FELT = (0.03, 0.055)
 """Share of the time waited: below is scheduling as usual, above counts fully."""
 LUCKLESS = 1.25
 """By how much more others may hit the moments in which a container wants to run than they would by chance."""
@@ -31,6 +31,8 @@ LEAST_BYTES = 2.0**12
 USUAL = 0.25
 MOST_COLUMNS = 240
 """Columns looked at; at 15 s an hour."""
+LEAST_INSTRUCTIONS = 1e6
+"""A second: less says nothing either."""
 _WORK = ("syscalls", "network_packets")
 _THROTTLING = ("cpu_throttled_seconds", "cpu_throttled")
 
@@ -102,17 +104,22 @@ def _growth(window: Window) -> Numbers:
 def _lost(window: Window) -> Numbers:
     """Return [containers, time], by which part the work done in a CPU second is below the usual of the window.
 
-    Work is counted in system calls and in packets; only what both say is a loss, since either alone changes with the
-    kind of request. NaN where there is too little of either.
+    Work is counted in instructions where hardware counters are read (as by CPI2: Zhang et al., EuroSys 2013). Else in
+    system calls and in packets; only what both say is a loss, since either alone changes with the kind of request.
+    NaN where there is too little of either.
     """
-    cpu = series(window, "cpu")
-    least: Numbers = np.full(cpu.shape, np.inf)
+    calls, packets = (_slower(window, name, LEAST_WORK) for name in _WORK)
+    counted = _slower(window, "instructions", LEAST_INSTRUCTIONS)
+    return np.clip(np.where(np.isnan(counted), np.minimum(calls, packets), counted), 0.0, 1.0)
+
+
+def _slower(window: Window, name: str, least: float) -> Numbers:
+    """Return [containers, time], 1 less how fast one kind of work was done, in what is usual for the window."""
+    done, cpu = series(window, name), series(window, "cpu")
     with np.errstate(invalid="ignore", divide="ignore"):
-        for name in _WORK:
-            done = series(window, name)
-            speed = np.where((done > LEAST_WORK) & (cpu > LEAST_CPU), done / cpu, np.nan)
-            least = np.minimum(least, 1 - speed / mean(speed)[:, None])
-    return np.clip(least, 0.0, 1.0)
+        speed = np.where((done > least) & (cpu > LEAST_CPU), done / cpu, np.nan)
+        slower: Numbers = 1 - speed / mean(speed)[:, None]
+    return slower
 
 
 def _own_fault(window: Window, waiting: Numbers) -> Numbers:

@@ -1,5 +1,6 @@
 """Samples of one source → arrays with a row per container."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -34,12 +35,7 @@ class Intake:
     ) -> None:
         self._counters = counters
         self._gauges = gauges
-        pod_level = {entry.family: entry.pod_level for entry in counters}
-        wanted: tuple[Wanted, ...] = (*counters, *gauges)
-        self._indexes = {
-            entry.family: SeriesIndex(_recogniser(identify, pod_level=pod_level.get(entry.family, False)))
-            for entry in wanted
-        }
+        self._indexes = {entry: SeriesIndex(_recogniser(identify, entry)) for entry in (*counters, *gauges)}
         self._rates = Counters(len(counters), stale_after)
 
     def identities(self, samples: Samples) -> dict[str, Identity]:
@@ -47,33 +43,33 @@ class Intake:
         return {
             entry.identity.key: entry.identity
             for counter in self._counters
-            for entry in self._entries(samples, counter.family)
+            for entry in self._entries(samples, counter)
             if entry.identity is not None
         }
 
     def rates(self, samples: Samples, registry: Registry, now: float) -> Rates:
         """Return the rates of the counters, [rows, counters]."""
-        table = self._table(samples, registry, [counter.family for counter in self._counters])
+        table = self._table(samples, registry, self._counters)
         return self._rates.update(table.values, table.stamps, now)
 
     def gauges(self, samples: Samples, registry: Registry) -> Table:
         """Return the gauges, [rows, gauges]."""
-        return self._table(samples, registry, [gauge.family for gauge in self._gauges])
+        return self._table(samples, registry, self._gauges)
 
     def remove(self, row: int, last: int) -> None:
         """Forget ``row``; the row ``last`` takes its place."""
         self._rates.reshape(last + 1, len(self._counters))
         self._rates.remove(row, last)
 
-    def _entries(self, samples: Samples, family: str) -> list[Entry]:
-        return self._indexes[family].entries(samples.get(family, NO_SAMPLES).keys)
+    def _entries(self, samples: Samples, of: Wanted) -> list[Entry]:
+        return self._indexes[of].entries(samples.get(of.family, NO_SAMPLES).keys)
 
-    def _table(self, samples: Samples, registry: Registry, families: list[str]) -> Table:
-        values = np.full((len(registry), len(families)), np.nan)
+    def _table(self, samples: Samples, registry: Registry, wanted: Sequence[Wanted]) -> Table:
+        values = np.full((len(registry), len(wanted)), np.nan)
         stamps = np.full_like(values, np.nan)
-        for column, name in enumerate(families):
-            family = samples.get(name, NO_SAMPLES)
-            rows = rows_of(self._entries(samples, name), registry)
+        for column, of in enumerate(wanted):
+            family = samples.get(of.family, NO_SAMPLES)
+            rows = rows_of(self._entries(samples, of), registry)
             values[:, column], stamps[:, column] = _sum_by_row(rows, family, len(registry))
         return Table(values, stamps)
 
@@ -95,9 +91,11 @@ def _sum_by_row(rows: NDArray[np.intp], family: Family, count: int) -> tuple[Dou
     return np.where(seen, total, np.nan), np.where(np.isfinite(stamps), stamps, np.nan)
 
 
-def _recogniser(identify: Identify, *, pod_level: bool) -> Identify:
+def _recogniser(identify: Identify, of: Wanted) -> Identify:
+    pod_level, event = (of.pod_level, of.event) if isinstance(of, Counter) else (False, "")
+
     def recognise(labels: dict[str, str]) -> Identity | None:
-        identity = identify(labels)
+        identity = identify(labels) if labels.get("event", "") == event else None
         if identity is None or identity.container or pod_level or not identity.pod:
             return identity
         return None

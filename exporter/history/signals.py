@@ -23,6 +23,8 @@ SIGNALS: Final = (
     "thread_exits",
     "file_opens",
     "connections",
+    "instructions",  # per second; where cAdvisor reads hardware counters
+    "cache_misses",  # per second, likewise
 )
 """Remembered for the fine window; the first ones are the resources."""
 

@@ -18,6 +18,8 @@ class Counter(Wanted):
 
     pod_level: bool = False
     """Whether on Kubernetes the platform knows it per pod only."""
+    event: str = ""
+    """Label ``event`` of the series that are meant; empty where all of the family are."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ CADVISOR_COUNTERS: Final = (
     Counter("container_pressure_cpu_waiting_seconds_total", "cpu_waiting"),
     Counter("container_pressure_memory_waiting_seconds_total", "memory_waiting"),
     Counter("container_pressure_io_waiting_seconds_total", "io_waiting"),
+    Counter("container_perf_events_total", "instructions", event="instructions"),
+    Counter("container_perf_events_total", "cache_misses", event="cache-misses"),
 )
 
 CADVISOR_GAUGES: Final = (

@@ -25,19 +25,12 @@ from redis_server import RUN, free_port, in_container, in_process
 
 sys.path.insert(0, str(Path(__file__).parents[2]))  # the harness that starts the parts is no installed package
 
-from deploy.demo.children import Child, start_child, stop_child, wait_until_ready
+from deploy.demo.children import Child, start_child, stop_child, wait_for, wait_until_ready
 from deploy.setup.engine import start_engine, stop_engine
 
-ROUNDS, RUNS, REQUESTS, CLIENTS = 6, 3, 60_000, 50
+TURNS, RUNS, REQUESTS, CLIENTS = 12, 3, 60_000, 50
 """Turns of each kind, loads in a turn, requests in a load, connections that make them."""
 SETTLE = 2.0
-WITHOUT, PAIRS = "no probe", "calls and pairs"
-FLAGS: dict[str, list[str] | None] = {
-    WITHOUT: None,
-    PAIRS: [],
-    "calls only": ["--pairs.one-in=0"],
-    "every pair": ["--pairs.one-in=1"],
-}
 MOST_RESIDENT, MOST_LOSS = 120.0, 5.0
 
 Server = Callable[[Path, int], AbstractContextManager[int]]
@@ -56,7 +49,7 @@ class Load:
 
 @dataclass(frozen=True)
 class Probes:
-    """What the runs of the probe with its default flags had in the end."""
+    """What the runs of the probe had in the end."""
 
     resident: list[float]
     """MiB."""
@@ -84,45 +77,74 @@ def measure(_data: Path) -> list[Row]:
 
 
 def _cost(what: str, server: Server, probes: Probes) -> list[Row]:
-    loads: dict[str, list[Load]] = {name: [] for name in FLAGS}
+    turns: dict[str, list[Load]] = {name: [] for name in TRACERS}
     with tempfile.TemporaryDirectory() as folder, server(Path(folder), port := free_port()) as process:
         _load(process, port)
-        for _ in range(ROUNDS):
-            for name, flags in FLAGS.items():
-                with _probed(Path(folder), flags) as probe:
-                    loads[name] += [_load(process, port) for _ in range(RUNS)]
-                    if probe and name == PAIRS:
+        for _ in range(TURNS):
+            for name, tracer in TRACERS.items():
+                with tracer(Path(folder)) as probe:
+                    time.sleep(SETTLE)
+                    turns[name].append(_middle([_load(process, port) for _ in range(RUNS)]))
+                    if probe:
                         probes.resident.append(_resident(probe[0]))
                         probes.lost.append(_lost(probe[1]))
-    slower = _compared({name: statistics.median(load.speed for load in found) for name, found in loads.items()}, -1)
-    dearer = _compared({name: statistics.median(load.cpu for load in found) for name, found in loads.items()}, 1)
+    slower = _compared({name: [load.speed for load in found] for name, found in turns.items()}, -1)
+    dearer = _compared({name: [load.cpu for load in found] for name, found in turns.items()}, 1)
     return [
-        Row(f"{what}: requests fewer", slower.pop(PAIRS), MOST_LOSS, at_least=False, unit="%", peers=slower),
-        Row(f"{what}: CPU a request more", dearer.pop(PAIRS), MOST_LOSS, at_least=False, unit="%", peers=dearer),
+        Row(f"{what}: requests fewer", slower.pop(OURS), MOST_LOSS, at_least=False, unit="%", peers=slower),
+        Row(f"{what}: CPU a request more", dearer.pop(OURS), MOST_LOSS, at_least=False, unit="%", peers=dearer),
     ]
 
 
-def _compared(medians: dict[str, float], sign: int) -> dict[str, float]:
-    """Return how much more (``sign`` 1) or less (-1) each is than without a probe, in percent."""
-    without = medians.pop(WITHOUT)
-    return {name: sign * 100 * (found / without - 1) for name, found in medians.items()}
+def _middle(loads: list[Load]) -> Load:
+    return Load(statistics.median(load.speed for load in loads), statistics.median(load.cpu for load in loads))
+
+
+def _compared(turns: dict[str, list[float]], sign: int) -> dict[str, float]:
+    """Return how much more (``sign`` 1) or less (-1) each is than without a tracer in the same turn, in percent."""
+    without = turns.pop(WITHOUT)
+    return {
+        name: sign * 100 * (statistics.median(one / bare for one, bare in zip(found, without, strict=True)) - 1)
+        for name, found in turns.items()
+    }
 
 
 @contextmanager
-def _probed(folder: Path, flags: list[str] | None) -> Iterator[tuple[Child, str] | None]:
-    """Run the probe with ``flags``, none without."""
-    if flags is None:
-        yield None
-        return
+def _ours(folder: Path) -> Iterator[tuple[Child, str]]:
+    """Run the probe as shipped; yield it and its address."""
     address, log = f"127.0.0.1:{free_port()}", folder / "probe.log"
-    command = [sys.executable, "-m", "exporter.probe", f"--web.listen-address={address}", *flags]
-    child = start_child("probe", command, log)
+    child = start_child("probe", [sys.executable, "-m", "exporter.probe", f"--web.listen-address={address}"], log)
     try:
         wait_until_ready(child, f"http://{address}/-/ready", log, 60)
-        time.sleep(SETTLE)
         yield child, address
     finally:
         stop_child(child)
+
+
+@contextmanager
+def _bpftrace(folder: Path) -> Iterator[None]:
+    """Run the peer: it counts calls by cgroup and number, and nothing else."""
+    log = folder / "bpftrace.log"
+    child = start_child("bpftrace", ["bpftrace", "-e", _COUNTS], log)
+    try:
+        wait_for(lambda: "Attaching" in log.read_text(), 30, "bpftrace attaches", lambda: [log])
+        yield
+    finally:
+        stop_child(child)
+
+
+@contextmanager
+def _none(_folder: Path) -> Iterator[None]:
+    yield
+
+
+_COUNTS = "tracepoint:raw_syscalls:sys_exit { @[cgroup, args->id] = count(); }"
+WITHOUT, OURS = "none", "the probe"
+TRACERS: dict[str, Callable[[Path], AbstractContextManager[tuple[Child, str] | None]]] = {
+    WITHOUT: _none,
+    OURS: _ours,
+    "bpftrace, calls alone": _bpftrace,
+}
 
 
 def _load(server: int, port: int) -> Load:

@@ -27,7 +27,6 @@ START = 1_700_000_000.0
 SCORES = {"cpp_anomaly_ratio": "evidence", "cpp_security_risk_ratio": "page"}
 PEER_RATE = 0.0015
 MOST_CALLS = 400
-ONE_IN = 16
 """Pairs that the probe follows unless it is told otherwise."""
 Numbers = NDArray[np.float64]
 Trace = NDArray[np.int64]
@@ -155,10 +154,8 @@ def _traces(data: Path) -> list[Row]:
     traces = [np.array(text.split(), np.int64) for text in table["syscalls"]]
     learned, tried = np.flatnonzero(table["split"] == "train"), np.flatnonzero(table["split"] != "train")
     bad = (table["class"].to_numpy()[tried] != "normal").astype(int)
-    scores = _judged([traces[i] for i in learned], [traces[i] for i in tried], 1)
-    sampled = _judged([traces[i] for i in learned], [traces[i] for i in tried], ONE_IN)
+    scores = _judged([traces[i] for i in learned], [traces[i] for i in tried])
     peers = {f"STIDE n={n}": _stide([traces[i] for i in learned], [traces[i] for i in tried], n) for n in (3, 5, 6)}
-    peers["ours, pairs one in 16"] = sampled
     areas = {name: float(roc_auc_score(bad, peer)) for name, peer in peers.items()}
     hits = {name: _hits(bad, peer) for name, peer in peers.items()}
     return [
@@ -167,17 +164,17 @@ def _traces(data: Path) -> list[Row]:
     ]
 
 
-def _judged(learned: list[Trace], tried: list[Trace], one_in: int) -> Numbers:
-    """Return how strange each trace is to a profile of ``learned`` ones, by calls and by pairs, one in so many seen."""
-    habit, chance = Habit(), np.random.default_rng(0)
+def _judged(learned: list[Trace], tried: list[Trace]) -> Numbers:
+    """Return how strange each trace is to a profile of ``learned`` ones, by calls and by pairs."""
+    habit = Habit()
     for trace in learned:
-        habit.learn(_logs([trace])[0], _pairs(trace, one_in, chance), MOST_STEPS, MOST_PAIRS)
+        habit.learn(_logs([trace])[0], _pairs(trace), MOST_STEPS, MOST_PAIRS)
     habit.draw()
     if habit.fitted is None:
         raise RuntimeError("no portrait of the learned traces")
     logs = _logs(tried)
     columns, others = habit.split(logs)
-    made = habit.made([_pairs(trace, one_in, chance) for trace in tried])
+    made = habit.made([_pairs(trace) for trace in tried])
     return np.asarray(habit.fitted.strangeness(logs[:, columns], logs[:, others], made), np.float64)
 
 
@@ -185,10 +182,8 @@ def _logs(traces: list[Trace]) -> NDArray[np.float32]:
     return np.log1p(np.array([np.bincount(trace, minlength=MOST_CALLS) for trace in traces])).astype(np.float32)
 
 
-def _pairs(trace: Trace, one_in: int, chance: np.random.Generator) -> Trace:
-    """Return the distinct pairs that the probe sees of ``trace``: those that begin with one call in ``one_in``."""
-    followed = chance.random(len(trace) - 1) < 1 / one_in
-    return np.unique((trace[:-1] * MOST_CALLS + trace[1:])[followed])
+def _pairs(trace: Trace) -> Trace:
+    return np.unique(trace[:-1] * MOST_CALLS + trace[1:])
 
 
 def _hits(bad: NDArray[np.int64], scores: Numbers) -> float:

@@ -59,7 +59,7 @@ def _measured(part: str, data: Path) -> list[Row]:
 
 def _code(part: str) -> str:
     own = Path(__file__).parent
-    product = (path for path in (_ROOT / "exporter").rglob("*") if path.suffix in (".py", ".bt"))
+    product = (path for path in (_ROOT / "exporter").rglob("*") if path.suffix in (".py", ".c", ".h"))
     files = [*sorted(product), *sorted(own.glob(f"{part}_*.py")), own / f"behaviour_{part}.py"]
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:16]
 

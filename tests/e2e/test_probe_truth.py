@@ -1,5 +1,6 @@
 """What the probe says of real containers against what the programs in them say they did."""
 
+import ctypes
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import requests
 from deploy.demo.containers import Containers, docker
 from deploy.setup.builds import VENV, WORKLOAD, build_programs
 from exporter.probe import kernel
+from exporter.probe.cgroups import Hierarchy, find_hierarchy
 from exporter.probe.stream import Lost, Print, parse
 
 SECONDS = 8
@@ -370,11 +372,18 @@ def test_what_finds_no_room_is_told_the_maps_are_cleared_and_pairs_take_no_room_
         told = subprocess.run(filler, check=True, timeout=60, capture_output=True, text=True).stdout.split()
         lost = next(event for event in events if isinstance(event, Lost))
         prints = (event for event in events if isinstance(event, Print))
-        full, cleared, after = next(prints), next(prints), next(prints)
+        full, cleared = next(prints), next(prints)
+        for _ in range(1000):
+            ctypes.CDLL(None).syscall(400)
+        after = next(prints)
     assert lost.events > 1000
     assert (full.cleared, cleared.cleared, after.cleared) == (False, True, False)
     assert len(after.maps["calls"]) < len(full.maps["calls"]) / 2
-    assert {cleared.maps["calls"][f"{cgroup},{call}"] for cgroup in told[:12] for call in range(345, 424)} == {2 * 118 + 1}
+    assert {cleared.maps["calls"][f"{cgroup},{call}"] for cgroup in told[:12] for call in range(345, 424)} == {
+        2 * 118 + 1
+    }
+    own = Hierarchy(find_hierarchy(Path("/sys/fs/cgroup"))).own()
+    assert after.maps["calls"][f"{own},400"] == 1000
 
 
 def test_the_probe_is_small(probe: RunningProbe) -> None:

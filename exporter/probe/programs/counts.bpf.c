@@ -68,11 +68,11 @@ static const __u8 kinds[CALLS] = {
   [__NR_openat] = OPENS, [__NR_openat2] = OPENS, [__NR_connect] = CONNECTS,
 };
 
-// Keys that the maps hold, for a thousand containers: 131 different pairs of calls of each past what has a place, 65 calls
+// Keys that the maps hold, for a thousand containers: 131 different pairs of calls of each past what has a place, 32 calls
 // where pairs have no room, 8 ports or disks, and 4 cgroups that came since the last clearing. Each costs 8 bytes on every
 // possible CPU (docs/probe.md, Cost).
 #define PAIR_KEYS 131072
-#define CALL_KEYS 65536
+#define CALL_KEYS 32768
 #define LABEL_KEYS 8192
 #define CGROUP_KEYS 4096
 #define FILES 32768

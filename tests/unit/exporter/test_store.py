@@ -9,13 +9,15 @@ from exporter.history import index
 from exporter.history.signals import COLUMN
 from exporter.history.snapshot import Snapshot
 from exporter.history.store import History
-from exporter.sources.exposition import Family, Samples, parse_labels
+from exporter.sources.exposition import Family, Samples, parse_chunks, parse_labels
+from exporter.sources.families import CADVISOR_WANTED
 
 START = 1_800_000_000.0
 CPU, MEMORY = "container_cpu_usage_seconds_total", "container_memory_working_set_bytes"
 OOM, LIMIT = "container_oom_events_total", "container_spec_memory_limit_bytes"
 CALLS, OPENS = "container_syscalls_total", "container_file_opens_total"
 WRITTEN = "container_block_write_bytes_total"
+PERF = "# TYPE container_perf_events_total counter"
 
 Make = Callable[..., Samples]
 
@@ -117,6 +119,25 @@ def test_while_the_probe_is_down_cadvisors_signals_live_on(history: History, cad
     snapshot = history.update(cadvisor(START + 15, {"web": {CPU: 15.0}}), None, START + 15)
     assert _signal(snapshot, "web") == 1.0
     assert np.isnan(_signal(snapshot, "web", "syscalls"))
+
+
+def test_hardware_counters_are_told_apart_by_event_and_added_up_over_cpus(history: History) -> None:
+    for ticks in (0, 1):
+        now = START + 15 * ticks
+        series = (
+            ("0", "instructions", 3e9),
+            ("1", "instructions", 6e9),
+            ("0", "cache-misses", 1.5e6),
+            ("0", "branches", 1e9),
+        )
+        who = f'id="/docker/{64 * "a"}",name="web"'
+        lines = [
+            f'container_perf_events_total{{cpu="{cpu}",event="{event}",{who}}} {ticks * count}'
+            for cpu, event, count in series
+        ]
+        snapshot = history.update(parse_chunks(["\n".join((PERF, *lines)).encode()], CADVISOR_WANTED), None, now)
+    assert _signal(snapshot, "web", "instructions") == 6e8
+    assert _signal(snapshot, "web", "cache_misses") == 1e5
 
 
 def test_with_both_sources_down_all_rows_go_after_some_patience(history: History, cadvisor: Make) -> None:
