@@ -92,11 +92,9 @@ def _sum_by_row(rows: NDArray[np.intp], family: Family, count: int) -> tuple[Dou
 
 
 def _recogniser(identify: Identify, of: Wanted) -> Identify:
-    pod_level, event = (of.pod_level, of.event) if isinstance(of, Counter) else (False, "")
-
     def recognise(labels: dict[str, str]) -> Identity | None:
-        identity = identify(labels) if labels.get("event", "") == event else None
-        if identity is None or identity.container or pod_level or not identity.pod:
+        identity = identify(labels) if labels.get("event", "") == of.event else None
+        if identity is None or identity.container or of.pod_level or not identity.pod:
             return identity
         return None
 

@@ -10,16 +10,15 @@ class Wanted:
 
     family: str
     signal: str
+    pod_level: bool = False
+    """Whether on Kubernetes the platform knows it per pod only."""
+    event: str = ""
+    """Label ``event`` of the series that are meant; empty where they have none."""
 
 
 @dataclass(frozen=True)
 class Counter(Wanted):
     """A family of cumulative counters; series of one container are summed."""
-
-    pod_level: bool = False
-    """Whether on Kubernetes the platform knows it per pod only."""
-    event: str = ""
-    """Label ``event`` of the series that are meant; empty where all of the family are."""
 
 
 @dataclass(frozen=True)
