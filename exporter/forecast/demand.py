@@ -13,6 +13,8 @@ _BINDING = 5
 """Columns over which a cap must bind for demand to be taken as the ceiling."""
 _BLOCK = 10
 """Containers that are mended at a time: what that needs is several times their size."""
+_BEGINNING = 3
+"""Columns that are left out of what begins within the grid: how a container starts is no sign of what comes after."""
 _LARGEST = 1e30
 """What lies beyond counts as not seen: no resource is so large, and a sum of such is no float32."""
 
@@ -49,7 +51,7 @@ class _Repair:
 
     gaps: NDArray[np.uint8]
     changed: NDArray[np.uint8]
-    """Samples that were replaced: censored or absurd ones."""
+    """Samples that are replaced: censored or absurd ones, and those of a beginning."""
     samples: Floats
 
     @classmethod
@@ -84,6 +86,19 @@ def mended(grid: Grid, newest: int) -> Iterator[Demand]:
             repair.undo(values[block])
 
 
+def settled(demand: Demand) -> Demand:
+    """Return ``demand`` with the beginnings in it left out, as if nothing had been seen yet; its values are changed.
+
+    What has only begun is known by its newest column.
+    """
+    width = demand.values.shape[1]
+    begun = (demand.first > 0) & (demand.first < width)
+    first = np.where(begun, np.minimum(demand.first + _BEGINNING, width - 1), demand.first)
+    for series in np.flatnonzero(begun):
+        demand.values[series, : first[series]] = demand.values[series, first[series]]
+    return replace(demand, first=first)
+
+
 def _mend(grid: Grid, newest: int, repairs: list[tuple[slice, _Repair]]) -> Demand:
     """Mend the values of ``grid``, block by block; note in ``repairs`` what stood in each."""
     rows, resources, width = grid.values.shape
@@ -98,7 +113,9 @@ def _mend(grid: Grid, newest: int, repairs: list[tuple[slice, _Repair]]) -> Dema
         told = ~np.isnan(known)
         first[block] = np.where(told.any(axis=1), told.argmax(axis=1), width)
         if not (told & ~censored).all():
-            repairs.append((block, _Repair.of(values[block], ~np.isnan(values[block]) & (censored | ~told))))
+            begins = np.arange(width) < first[block, None] + _BEGINNING
+            changed = ~np.isnan(values[block]) & (censored | ~told | begins)
+            repairs.append((block, _Repair.of(values[block], changed)))
             values[block] = _fill(_impute(known, ceilings, censored), told, first[block])
     return Demand(values, measured, low, high, first)
 

@@ -14,6 +14,8 @@ _SPREAD_MEMORY = 240
 _USUAL_MEMORY = 2880
 _STANDING_MEMORY = 720
 _UPPER_MEMORY = 720
+_HASTE = 2.0
+"""Early losses say little of what was learned since: while young, the first half of them weighs a quarter."""
 _SPIKE = 10.0
 """Times the last value's loss, or the usual change: what is more counts for this much."""
 _YOUNG = 30
@@ -70,6 +72,11 @@ class Due:
         scored, quantiles, said = np.split(items, [len(SCORED), len(SCORED) + levels], axis=1)
         return Due(scored, quantiles, said.reshape(len(items), levels, len(SAID)))
 
+    def where(self, counts: Bools) -> "Due":
+        """Return it for the series that ``counts`` [series] names, NaN for the others."""
+        scored, quantiles = (np.where(counts[:, None], said, np.nan) for said in (self.scored, self.quantiles))
+        return Due(scored, quantiles, np.where(counts[:, None, None], self.said, np.nan))
+
     @staticmethod
     def items(levels: int) -> int:
         """Return the number of items that are pending."""
@@ -100,16 +107,17 @@ def learn(state: State, i: int, past: Past, due: Due, plan: Plan) -> None:
 
 
 def calibrate(state: State, i: int, past: Past, due: Due, plan: Plan) -> None:
-    """Compare what was forecast over horizon ``i`` with what came."""
+    """Compare what was forecast over horizon ``i`` with what came; what was said in the beginning does not count."""
+    due = due.where(past.first <= past.newest - plan.ahead[i])
     scored = np.clip(due.scored, past.low[:, None], past.high[:, None]) - due.scored
     covered = np.clip(due.quantiles, past.low[:, None], past.high[:, None]) - due.quantiles
     covered = np.where((past.measured & (state.met[:, i] >= 0))[:, None], covered, np.nan)
     lost = np.minimum(np.abs(scored), _most_lost(state, i)[:, None])
-    state.losses[:, i] = selection.decayed(state.losses[:, i], lost, state.heard[:, i], _LOSS_MEMORY)
+    state.losses[:, i] = selection.decayed(state.losses[:, i], lost, state.heard[:, i], _LOSS_MEMORY, _HASTE)
     heard = state.heard[:, i, STANDING[1]]
-    state.standing[:, i] = selection.decayed(state.standing[:, i], lost[:, STANDING], heard, _STANDING_MEMORY)
+    state.standing[:, i] = selection.decayed(state.standing[:, i], lost[:, STANDING], heard, _STANDING_MEMORY, _HASTE)
     hits = _hits(covered)
-    state.coverage[:, i] = selection.decayed(state.coverage[:, i], hits, state.measured[:, i], _COVERAGE_MEMORY)
+    state.coverage[:, i] = selection.decayed(state.coverage[:, i], hits, state.measured[:, i], _COVERAGE_MEMORY, _HASTE)
     _calibrate_upper(state, i, past, due, plan)
     state.heard[:, i] += ~np.isnan(scored)
     served = np.where(past.measured, scored[:, -1], np.nan)
@@ -140,7 +148,7 @@ def _calibrate_upper(state: State, i: int, past: Past, due: Due, plan: Plan) -> 
     low, high = past.low[:, None, None], past.high[:, None, None]
     short = np.where(past.measured[:, None, None], np.clip(due.said, low, high) - due.said, np.nan)
     loss = np.maximum(levels * short, (levels - 1.0) * short)
-    state.upper[:, i] = selection.decayed(state.upper[:, i], loss, state.heard[:, i, -1], _UPPER_MEMORY)
+    state.upper[:, i] = selection.decayed(state.upper[:, i], loss, state.heard[:, i, -1], _UPPER_MEMORY, _HASTE)
     calibration.correct(state.shift[:, i], _hits(short[..., 0]), plan.levels)
     over = _hits(short[..., 1])
     state.nudge[:, i] += np.nan_to_num(_NUDGE * (levels[:, 0] - over)) * (levels[:, 0] != MEDIAN)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.forecast.demand import Demand, prepare
+from exporter.forecast.demand import Demand, prepare, settled
 from exporter.forecast.engine import Engine
 from exporter.forecast.heritage import Heritage
 from exporter.forecast.saved import export_state, restored_state
@@ -55,7 +55,7 @@ class Lineage:
 
     def receive(self, workload: int, grid: Grid) -> None:
         """Learn from ``grid``, one row, what a container of ``workload`` did elsewhere; the next one here inherits."""
-        demand, engine = prepare(grid), Engine(self._engine.plan)
+        demand, engine = settled(prepare(grid)), Engine(self._engine.plan)
         engine.arrange(np.array([-1], np.int64))
         engine.forests, engine.network = self._engine.forests, self._engine.network
         width, newest = demand.values.shape[1], math.floor(grid.end / grid.step + _ROUNDING)
@@ -68,8 +68,11 @@ class Lineage:
         self._received.add(workload)
 
     def fill_in(self, demand: Demand, column: int) -> Demand:
-        """Return ``demand``, whose newest column is ``column``, with the past that newcomers have from their elders."""
-        return self._heritage.fill_in(demand, self._lives, column)
+        """Return ``demand``, whose newest column is ``column``, with the past that newcomers have from their elders.
+
+        Those without one are known from where their beginning is over. The values are changed in place.
+        """
+        return settled(self._heritage.fill_in(demand, self._lives, column))
 
     def export(self) -> dict[str, NDArray[Any]]:
         """Return what is to be saved: who is in which row, and what the workloads without a container knew."""

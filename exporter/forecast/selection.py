@@ -15,12 +15,13 @@ _CONVINCING = 0.1
 """Share of last value's loss that the blend must save to be followed in full."""
 
 
-def decayed(mean: Floats, sample: Floats, count: Integers, memory: int) -> Floats:
-    """Return the running ``mean`` with ``sample`` in it; exact for young ones, exponential after ``memory``.
+def decayed(mean: Floats, sample: Floats, count: Integers, memory: int, haste: float = 1.0) -> Floats:
+    """Return the running ``mean`` with ``sample`` in it, exponential after ``memory``.
 
+    A young one is exact; ``haste`` above 1 lets its first samples fade: of n, the first m weigh (m / n) ** haste.
     While ``count`` is below zero each sample replaces the one before, so the mean begins at zero.
     """
-    rate = np.asarray(1.0 / np.clip(count + 1.0, 1.0, memory))
+    rate = np.asarray(np.maximum(haste / (np.maximum(count, 0) + haste), 1.0 / memory))
     rate = rate.reshape(rate.shape + (1,) * (sample.ndim - rate.ndim))
     moved = np.where(np.isnan(mean), sample, mean + rate * (sample - mean))
     return np.where(np.isnan(sample), mean, moved).astype(np.float32)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from exporter.forecast.demand import Demand, prepare
+from exporter.forecast.demand import Demand, prepare, settled
 from exporter.forecast.engine import Engine
 from exporter.forecast.plan import Plan
 from exporter.forecast.recordings import Recording, lay_out
@@ -80,7 +80,7 @@ def run(cluster: list[Recording], design: Design, progress: Callable[[float], No
     """Return a result per recording; ``progress`` is told the share done."""
     found = [targets(recording, design) for recording in cluster]
     grid = lay_out(cluster)
-    demand = prepare(grid)
+    demand = settled(prepare(grid))
     start = round(grid.end / grid.step) + 1 - grid.values.shape[2]
     at = [recording.columns[origins] - start for recording, (origins, _) in zip(cluster, found, strict=True)]
     engine = Engine(Plan.of(design.horizons, design.levels, 1, grid.step))

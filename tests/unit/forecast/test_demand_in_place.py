@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from exporter.forecast.demand import Demand, mended, prepare
+from exporter.forecast.demand import Demand, mended, prepare, settled
 from exporter.history.windows import Grid
 
 CONTAINERS, RESOURCES, COLUMNS, NEWEST = 23, 6, 80, 7
@@ -82,6 +82,17 @@ def test_what_is_written_into_the_time_before_the_first_sample_does_not_stay() -
     with mended(grid, NEWEST) as lent:
         late = int((lent.first % COLUMNS).argmax())
         lent.values[late, : lent.first[late]] = 7.0
+    assert grid.values.tobytes() == before
+
+
+def test_the_grid_is_as_before_also_where_beginnings_were_left_out() -> None:
+    grid = gappy(6)
+    before, copied = grid.values.tobytes(), settled(prepare(grid))
+    with mended(grid, NEWEST) as lent:
+        told = settled(lent)
+        np.testing.assert_array_equal(told.values, copied.values)
+        np.testing.assert_array_equal(told.first, copied.first)
+        assert grid.values.tobytes() != before
     assert grid.values.tobytes() == before
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from exporter.forecast import calibration, regression, selection
-from exporter.forecast.demand import prepare
+from exporter.forecast.demand import prepare, settled
 from exporter.forecast.pending import Pending
 from exporter.history.windows import Grid
 
@@ -19,6 +19,41 @@ def test_gaps_are_carried_forward_and_never_measured() -> None:
     assert demand.values[0].tolist() == [1, 1, 1, 1, 4]
     assert demand.measured[0].tolist() == [False, True, False, False, True]
     assert demand.first[0] == 1
+
+
+def test_a_beginning_is_left_out_and_the_first_sample_after_it_stands_for_it() -> None:
+    demand = settled(prepare(grid([np.nan, 9, 8, 7, 2, 3])))
+    assert demand.values[0].tolist() == [2, 2, 2, 2, 2, 3]
+    assert demand.first[0] == 4
+
+
+def test_what_has_only_begun_is_known_by_its_newest_sample() -> None:
+    demand = settled(prepare(grid([np.nan, np.nan, 9, 8])))
+    assert demand.values[0].tolist() == [8, 8, 8, 8]
+    assert demand.first[0] == 3
+
+
+@pytest.mark.parametrize("values", [[9.0, 8.0, 7.0, 2.0, 3.0], [np.nan] * 5])
+def test_what_began_before_all_that_is_known_or_was_never_seen_is_left_as_it_is(values: list[float]) -> None:
+    before, after = prepare(grid(values)), settled(prepare(grid(values)))
+    np.testing.assert_array_equal(after.values, before.values)
+    assert after.first[0] == before.first[0]
+
+
+def test_a_mean_is_exact_while_young_and_with_haste_its_first_samples_fade() -> None:
+    exact, hasty = (np.full(1, np.nan, np.float32) for _ in range(2))
+    for count, sample in enumerate([8.0] * 20 + [1.0] * 20):
+        heard, new = np.array([count]), np.array([sample], np.float32)
+        exact = selection.decayed(exact, new, heard, 180)
+        hasty = selection.decayed(hasty, new, heard, 180, haste=2.0)
+    assert exact[0] == pytest.approx(4.5, abs=0.01)
+    assert hasty[0] == pytest.approx(1 + 7 / 4, abs=0.1)
+
+
+def test_an_old_mean_forgets_at_its_memory_whatever_the_haste() -> None:
+    heard, old, new = np.array([1000]), np.zeros(1, np.float32), np.ones(1, np.float32)
+    for haste in (1.0, 2.0):
+        assert selection.decayed(old, new, heard, 180, haste)[0] == pytest.approx(1 / 180)
 
 
 def test_a_binding_cap_moves_demand_to_the_ceiling_and_not_beyond() -> None:
