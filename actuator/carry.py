@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from actuator.ledger.protocol import Ledger
-from actuator.model import Refusal, StepOutcome, StepState
+from actuator.model.decisions import Refusal, StepOutcome, StepState
 from actuator.moving import AFTERWARDS
 from actuator.platforms.errors import UnsettledError
 from actuator.records import StepRecord

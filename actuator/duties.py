@@ -12,7 +12,9 @@ from actuator.crew import Crew
 from actuator.decide import end_throttle
 from actuator.decide.loosen import loosen
 from actuator.ledger.protocol import Ledger
-from actuator.model import Allocation, Plan, Refusal, Target, Throttle
+from actuator.model.decisions import Plan, Refusal
+from actuator.model.knowledge import Allocation, Throttle
+from actuator.model.orders import Target
 from actuator.platforms.errors import PlatformError
 from actuator.platforms.protocol import Platform
 from actuator.records import Origin, ThrottleRecord

@@ -1,6 +1,8 @@
 """Carry out one step: check, do, verify in the kernel, or revert."""
 
-from actuator.model import KernelValue, Refusal, Step, StepOutcome, StepState, Target
+from actuator.model.decisions import Refusal, Step, StepOutcome, StepState
+from actuator.model.knowledge import KernelValue
+from actuator.model.orders import Target
 from actuator.platforms.errors import PlatformError, RejectedError, UnsettledError
 from actuator.platforms.protocol import Platform
 from actuator.tolerance import same_limit

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 from actuator.ledger.protocol import Ledger
-from actuator.model import Allocation, Observation, Order, Refusal
+from actuator.model.decisions import Refusal
+from actuator.model.knowledge import Allocation, Observation
+from actuator.model.orders import Order
 from actuator.platforms.errors import PlatformError
 from actuator.platforms.protocol import Platform
 from actuator.seams import Observer

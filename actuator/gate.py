@@ -5,7 +5,7 @@ from collections.abc import Callable
 import structlog
 
 from actuator.ledger.protocol import Ledger
-from actuator.model import Refusal
+from actuator.model.decisions import Refusal
 
 _PAUSED = "paused"
 _LAST_SEEN = "watchdog_last_seen"

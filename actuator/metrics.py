@@ -15,7 +15,7 @@ from actuator.ledger.database import LedgerError
 from actuator.ledger.journal import KNOWN_INTENTS, UNKNOWN
 from actuator.ledger.protocol import Ledger
 from actuator.ledger.tallies import ENDS, RESERVATIONS
-from actuator.model import OrderState
+from actuator.model.orders import OrderState
 from actuator.savings import savings
 
 _IDENTITY = ["node", "namespace", "pod", "container", "container_id"]

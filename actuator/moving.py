@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
-from actuator.model import Target
+from actuator.model.orders import Target
 from actuator.outlook import Scout
 from actuator.placement import Landing, Mover, Place
 

@@ -12,7 +12,8 @@ from typing import Any
 import requests
 
 from actuator.durations import to_seconds
-from actuator.model import Observation, Order, Target
+from actuator.model.knowledge import Observation
+from actuator.model.orders import Order, Target
 
 IDENTITY = ("node", "namespace", "pod", "container", "container_id")
 _UNITS = {"cpu": "cores", "memory": "bytes"}

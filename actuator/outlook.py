@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
-from actuator.model import Order, Target
+from actuator.model.orders import Order, Target
 from actuator.observe import IDENTITY, TRUTH, Sample
 
 Query = Callable[[str, float], list[Sample]]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from actuator.model import Target
+from actuator.model.orders import Target
 
 MOVED_AT = "cpp/moved-at"
 """Annotation of a replacement that was steered: when, in epoch seconds."""

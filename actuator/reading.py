@@ -2,7 +2,8 @@
 
 from collections.abc import Mapping
 
-from actuator.model import Intent, Refusal, Target
+from actuator.model.decisions import Refusal
+from actuator.model.orders import Intent, Target
 from actuator.records import Alert, Reading, Wish
 
 WATCHDOG = "CppWatchdog"

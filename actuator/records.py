@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from actuator.model import Intent, Refusal, Step, StepState, Target, Throttle
+from actuator.model.decisions import Refusal, Step, StepState
+from actuator.model.knowledge import Throttle
+from actuator.model.orders import Intent, Target
 
 
 @dataclass(frozen=True)

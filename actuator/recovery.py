@@ -8,7 +8,8 @@ import structlog
 from actuator.carry import Carrier
 from actuator.crew import Crew
 from actuator.ledger.protocol import Ledger
-from actuator.model import OrderState, StepState, Target
+from actuator.model.decisions import StepState
+from actuator.model.orders import OrderState, Target
 from actuator.platforms.errors import GoneError, PlatformError
 from actuator.platforms.protocol import Platform
 from actuator.records import Origin, StepRecord

@@ -8,7 +8,8 @@ import structlog
 from actuator.crew import Crew
 from actuator.execute import Executor, put_back
 from actuator.ledger.protocol import Ledger
-from actuator.model import Step, StepOutcome, StepState, Target
+from actuator.model.decisions import Step, StepOutcome, StepState
+from actuator.model.orders import Target
 from actuator.moving import STEERING_DOWN, Check, Hands
 from actuator.placement import Landing
 from actuator.platforms.errors import ConflictError, GoneError, PlatformError, RejectedError, UnsettledError

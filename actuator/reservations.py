@@ -6,7 +6,9 @@ import structlog
 
 from actuator.carry import Carrier
 from actuator.ledger.protocol import Ledger
-from actuator.model import Intent, Notice, Plan, Reservation, Step, Target
+from actuator.model.decisions import Notice, Plan, Step
+from actuator.model.knowledge import Reservation
+from actuator.model.orders import Intent, Target
 from actuator.platforms.errors import PlatformError
 from actuator.platforms.protocol import Platform
 from actuator.records import Origin

@@ -7,7 +7,9 @@ from actuator.decide import restore
 from actuator.decide.limits import Limits
 from actuator.decide.undo import held_up
 from actuator.ledger.protocol import Ledger
-from actuator.model import Allocation, Refusal, StepState, Target
+from actuator.model.decisions import Refusal, StepState
+from actuator.model.knowledge import Allocation
+from actuator.model.orders import Target
 from actuator.platforms.errors import PlatformError
 from actuator.platforms.protocol import Platform
 from actuator.records import Origin

@@ -2,7 +2,9 @@
 
 from typing import Protocol
 
-from actuator.model import Observation, Order, Step, StepOutcome, Target
+from actuator.model.decisions import Step, StepOutcome
+from actuator.model.knowledge import Observation
+from actuator.model.orders import Order, Target
 
 
 class Observer(Protocol):

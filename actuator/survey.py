@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from actuator.decide.migrate import ahead
 from actuator.ledger.protocol import Ledger
-from actuator.model import Intent, Order, Target
+from actuator.model.orders import Intent, Order, Target
 from actuator.moving import Check, Nodes
 from actuator.observe import PrometheusError
 from actuator.outlook import Outlook, PodOutlook, Scout

@@ -3,7 +3,9 @@
 from collections.abc import Callable
 
 from actuator.gate import Gate
-from actuator.model import Observation, Order, Refusal
+from actuator.model.decisions import Refusal
+from actuator.model.knowledge import Observation
+from actuator.model.orders import Order
 from actuator.seams import Observer
 
 

@@ -15,7 +15,7 @@ from actuator.gate import Gate
 from actuator.ledger.database import LedgerError
 from actuator.ledger.protocol import Ledger
 from actuator.metrics import Meters
-from actuator.model import Refusal
+from actuator.model.decisions import Refusal
 from actuator.payload import PayloadError, parse_delivery
 from actuator.pulse import Pulse
 from actuator.reading import is_watchdog, read_alert

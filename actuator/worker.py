@@ -19,7 +19,8 @@ from actuator.gate import Gate
 from actuator.ledger.database import LedgerError
 from actuator.ledger.protocol import Ledger
 from actuator.metrics import Meters
-from actuator.model import Intent, Notice, Order, OrderState, Plan, Refusal
+from actuator.model.decisions import Notice, Plan, Refusal
+from actuator.model.orders import Intent, Order, OrderState
 from actuator.platforms.errors import DEFERRED
 from actuator.platforms.protocol import Platform
 from actuator.pulse import Pulse

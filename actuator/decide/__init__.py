@@ -8,7 +8,9 @@ from actuator.decide.guards import first_refusal
 from actuator.decide.limits import Limits
 from actuator.decide.situation import Situation, refuse_for_good
 from actuator.decide.undo import end_throttle, restore
-from actuator.model import Allocation, Intent, Memory, Observation, Order, Plan, Refusal
+from actuator.model.decisions import Plan, Refusal
+from actuator.model.knowledge import Allocation, Memory, Observation
+from actuator.model.orders import Intent, Order
 from actuator.placement import Scene
 
 __all__ = ["Limits", "decide", "end_throttle", "restore"]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from actuator.decide.situation import Situation, refuse
-from actuator.model import Refusal
+from actuator.model.decisions import Refusal
 
 
 @dataclass(frozen=True)

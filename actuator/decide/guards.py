@@ -3,7 +3,8 @@
 from collections.abc import Callable
 
 from actuator.decide.situation import Situation, refuse, refuse_for_good
-from actuator.model import Intent, Refusal
+from actuator.model.decisions import Refusal
+from actuator.model.orders import Intent
 
 Guard = Callable[[Situation], Refusal | None]
 

@@ -1,7 +1,8 @@
 """Loosen a throttle a step at a time once its cause is gone, so that a relapse meets a limit that still holds some."""
 
 from actuator.decide.undo import end_throttle
-from actuator.model import Allocation, Plan, Refusal, Step, Throttle
+from actuator.model.decisions import Plan, Refusal, Step
+from actuator.model.knowledge import Allocation, Throttle
 
 _FACTOR = 2.0
 _NEARLY = 0.9

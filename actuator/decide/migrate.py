@@ -7,7 +7,8 @@ from actuator.decide.movable import forbidden
 from actuator.decide.relieve import DONE_BY_CPU
 from actuator.decide.situation import Situation, refuse, refuse_for_good
 from actuator.decide.targets import nearest, obstacle, wanted_tier
-from actuator.model import Order, Plan, Refusal, Step
+from actuator.model.decisions import Plan, Refusal, Step
+from actuator.model.orders import Order
 from actuator.placement import Mover, Place, Scene
 
 _AHEAD = "CppMigrateAhead"

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from actuator.decide.situation import Situation, refuse, refuse_for_good
-from actuator.model import Refusal
+from actuator.model.decisions import Refusal
 from actuator.placement import Mover
 
 _ON_EVERY_NODE = ("DaemonSet", "Node")

@@ -3,7 +3,7 @@
 from actuator.decide.costs import containing
 from actuator.decide.migrate import best_move
 from actuator.decide.situation import Situation, refuse, refuse_for_good
-from actuator.model import Plan, Refusal
+from actuator.model.decisions import Plan, Refusal
 from actuator.placement import ISOLATED
 
 

@@ -4,7 +4,7 @@ The new limit may lie under what the owner set; ``restore`` gives that back.
 """
 
 from actuator.decide.situation import Situation, refuse, refuse_for_good
-from actuator.model import Plan, Refusal, Step
+from actuator.model.decisions import Plan, Refusal, Step
 
 
 def plan(s: Situation) -> Plan | Refusal:

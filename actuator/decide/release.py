@@ -1,7 +1,7 @@
 """Release: drop a reservation whose demand was due and did not come."""
 
 from actuator.decide.situation import Situation, refuse
-from actuator.model import Plan, Refusal, Step
+from actuator.model.decisions import Plan, Refusal, Step
 
 
 def plan(s: Situation) -> Plan | Refusal:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from actuator.decide.situation import Situation, refuse, refuse_for_good
-from actuator.model import Plan, Refusal, Step
+from actuator.model.decisions import Plan, Refusal, Step
 
 DONE_BY_CPU = ("cpu", "threads", "memory_bandwidth")
 """Trouble that ends when the culprit runs less: it makes threads, or goes through memory, only while it runs."""

@@ -2,7 +2,7 @@
 
 from actuator.decide.ceiling import raised
 from actuator.decide.situation import Situation, refuse, refuse_for_good
-from actuator.model import Plan, Refusal, Step
+from actuator.model.decisions import Plan, Refusal, Step
 
 
 def plan(s: Situation) -> Plan | Refusal:

@@ -3,7 +3,9 @@
 from dataclasses import dataclass
 
 from actuator.decide.limits import Limits
-from actuator.model import Allocation, Memory, Observation, Order, Refusal
+from actuator.model.decisions import Refusal
+from actuator.model.knowledge import Allocation, Memory, Observation
+from actuator.model.orders import Order
 from actuator.placement import Scene
 
 LEAK_ALERT = "CppMemoryLeak"

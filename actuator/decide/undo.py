@@ -2,7 +2,8 @@
 
 from actuator.decide.limits import Limits
 from actuator.decide.situation import refuse
-from actuator.model import Allocation, OwnerLimits, Plan, Refusal, Step, Throttle
+from actuator.model.decisions import Plan, Refusal, Step
+from actuator.model.knowledge import Allocation, OwnerLimits, Throttle
 from actuator.tolerance import same_limit
 
 

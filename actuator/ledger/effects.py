@@ -6,7 +6,9 @@ from math import inf
 
 from actuator.ledger import tallies
 from actuator.ledger.rows import held_of, key, reservation_of, throttle_of
-from actuator.model import Allocation, OwnerLimits, Reservation, StepState, Target
+from actuator.model.decisions import StepState
+from actuator.model.knowledge import Allocation, OwnerLimits, Reservation
+from actuator.model.orders import Target
 from actuator.records import Held, Origin, StepRecord, ThrottleRecord
 from actuator.tolerance import same_limit
 

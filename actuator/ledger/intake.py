@@ -8,7 +8,8 @@ from actuator.ledger import journal
 from actuator.ledger.ids import next_id
 from actuator.ledger.orders import NewOrder, close_order, insert_order, severity_rank, state_of
 from actuator.ledger.rows import key
-from actuator.model import OrderState, Refusal, Target
+from actuator.model.decisions import Refusal
+from actuator.model.orders import OrderState, Target
 from actuator.records import Alert, Delivery, Reading, Wish
 
 

@@ -7,7 +7,8 @@ from math import isfinite
 
 from actuator.ledger.ids import next_id
 from actuator.ledger.rows import key, step_of
-from actuator.model import Intent, Plan, Refusal, Step, StepOutcome, StepState, Target
+from actuator.model.decisions import Plan, Refusal, Step, StepOutcome, StepState
+from actuator.model.orders import Intent, Target
 from actuator.records import Origin, StepRecord
 
 RESTORE = "restore"

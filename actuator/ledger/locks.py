@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from actuator.ledger.database import LedgerError
-from actuator.model import Target
+from actuator.model.orders import Target
 
 _PLACES = 2**62
 _FLOCK = struct.Struct("hhqqi4x")

@@ -4,7 +4,7 @@ import sqlite3
 from itertools import groupby
 
 from actuator.ledger.rows import step_of, target_of
-from actuator.model import Target
+from actuator.model.orders import Target
 from actuator.placement import Move
 from actuator.records import Migration
 

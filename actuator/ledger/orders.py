@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from actuator.ledger import journal
 from actuator.ledger.ids import next_id
 from actuator.ledger.rows import key, order_of
-from actuator.model import Intent, Order, OrderState, Target
+from actuator.model.orders import Intent, Order, OrderState, Target
 
 PRECEDENCE = tuple(Intent)
 _SEVERITY: Mapping[str, int] = {"critical": 0, "warning": 1, "info": 2}

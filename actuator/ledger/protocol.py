@@ -4,18 +4,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
-from actuator.model import (
-    Allocation,
-    Memory,
-    Order,
-    OrderState,
-    OwnerLimits,
-    Plan,
-    Refusal,
-    Reservation,
-    StepOutcome,
-    Target,
-)
+from actuator.model.decisions import Plan, Refusal, StepOutcome
+from actuator.model.knowledge import Allocation, Memory, OwnerLimits, Reservation
+from actuator.model.orders import Order, OrderState, Target
 from actuator.placement import Move
 from actuator.records import Delivery, Held, Migration, Origin, Reading, StepRecord, ThrottleRecord
 

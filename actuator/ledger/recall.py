@@ -5,7 +5,8 @@ import sqlite3
 from actuator.ledger.effects import relapses
 from actuator.ledger.orders import strongest_rival
 from actuator.ledger.rows import key, reservation_of, throttle_of
-from actuator.model import Allocation, Memory, Order, OwnerLimits, Reservation, Target, Throttle
+from actuator.model.knowledge import Allocation, Memory, OwnerLimits, Reservation, Throttle
+from actuator.model.orders import Order, Target
 
 _HOUR = 3600.0
 _THROTTLED = "cpu"

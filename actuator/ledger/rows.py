@@ -4,7 +4,9 @@ import json
 import sqlite3
 from dataclasses import astuple
 
-from actuator.model import Intent, Order, OrderState, Reservation, Step, StepState, Target, Throttle
+from actuator.model.decisions import Step, StepState
+from actuator.model.knowledge import Reservation, Throttle
+from actuator.model.orders import Intent, Order, OrderState, Target
 from actuator.records import Held, Origin, StepRecord, ThrottleRecord
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from actuator.ledger.live import Row, Rows
 from actuator.ledger.orders import PRECEDENCE
-from actuator.model import Target
+from actuator.model.orders import Target
 
 _PART_OF_NAME = 40
 _FIELDS = {

@@ -9,19 +9,9 @@ from actuator.ledger import effects, intake, journal, moves, orders, recall, vie
 from actuator.ledger.database import Database, Unseen, Witness
 from actuator.ledger.locks import acting_lock
 from actuator.ledger.retention import prune
-from actuator.model import (
-    Allocation,
-    Memory,
-    Order,
-    OrderState,
-    OwnerLimits,
-    Plan,
-    Refusal,
-    Reservation,
-    StepOutcome,
-    StepState,
-    Target,
-)
+from actuator.model.decisions import Plan, Refusal, StepOutcome, StepState
+from actuator.model.knowledge import Allocation, Memory, OwnerLimits, Reservation
+from actuator.model.orders import Order, OrderState, Target
 from actuator.placement import Move
 from actuator.records import Delivery, Held, Migration, Origin, Reading, StepRecord, ThrottleRecord
 

@@ -3,7 +3,7 @@
 import sqlite3
 
 from actuator.ledger.journal import count, intent_of
-from actuator.model import Intent
+from actuator.model.orders import Intent
 from actuator.records import Origin, StepRecord
 
 RESERVATIONS = "reservations"

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from actuator.model import KernelValue
+from actuator.model.knowledge import KernelValue
 from actuator.platforms.errors import UnavailableError
 
 # v1 has no word for "no memory limit": it shows the largest number of whole pages (2^63 less one page of 4 or 64 KiB).

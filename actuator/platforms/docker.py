@@ -1,6 +1,8 @@
 """Docker: limits read from the kernel and set over the Engine API, on containers however they were created."""
 
-from actuator.model import Allocation, KernelValue, Notice, OwnerLimits, Target
+from actuator.model.decisions import Notice
+from actuator.model.knowledge import Allocation, KernelValue, OwnerLimits
+from actuator.model.orders import Target
 from actuator.platforms.cgroup import Cgroups
 from actuator.platforms.container import Container, Host, HostConfig
 from actuator.platforms.engine import Engine

@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import Protocol
 
-from actuator.model import Allocation, KernelValue, Notice, OwnerLimits, Target
+from actuator.model.decisions import Notice
+from actuator.model.knowledge import Allocation, KernelValue, OwnerLimits
+from actuator.model.orders import Target
 
 
 class Platform(Protocol):

@@ -10,20 +10,9 @@ import pytest
 
 from actuator.decide import Limits, decide, restore
 from actuator.execute import Executor
-from actuator.model import (
-    Allocation,
-    Intent,
-    Memory,
-    Observation,
-    Order,
-    OrderState,
-    OwnerLimits,
-    Plan,
-    Refusal,
-    Step,
-    StepState,
-    Target,
-)
+from actuator.model.decisions import Plan, Refusal, Step, StepState
+from actuator.model.knowledge import Allocation, Memory, Observation, OwnerLimits
+from actuator.model.orders import Intent, Order, OrderState, Target
 from actuator.platforms.cgroup import Cgroups
 from actuator.platforms.docker import DockerPlatform
 from actuator.platforms.engine import Engine

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from actuator.model import Intent, Order, OrderState, Target
+from actuator.model.orders import Intent, Order, OrderState, Target
 from actuator.observe import Observer
 
 RULES = Path(__file__).parents[2] / "rules"

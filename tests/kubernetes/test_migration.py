@@ -13,7 +13,7 @@ from simulated_node import await_open, simulated_node
 from steering_webhook import HOST, configuration, issue
 from worker_scene import as_actuator, settings, settle_in
 
-from actuator.model import Target
+from actuator.model.orders import Target
 from deploy.cluster.cluster import Cluster
 from deploy.demo.ports import free_ports
 

@@ -12,7 +12,8 @@ from kubernetes.client import ApiClient
 from worker_scene import as_actuator, settle_in
 
 from actuator.execute import Executor
-from actuator.model import Step, StepState, Target
+from actuator.model.decisions import Step, StepState
+from actuator.model.orders import Target
 from actuator.platforms.errors import ConflictError, RejectedError
 from actuator.platforms.kubernetes.api import Api
 from actuator.platforms.kubernetes.platform import KubernetesPlatform

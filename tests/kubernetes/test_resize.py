@@ -14,7 +14,7 @@ from kubernetes.client import ApiClient
 from prometheus import StubPrometheus
 from worker_scene import HOME, Scene, as_actuator, settings, settle_in
 
-from actuator.model import Target
+from actuator.model.orders import Target
 from actuator.observe import Observer
 from actuator.platforms.kubernetes.api import Api
 from actuator.platforms.kubernetes.platform import KubernetesPlatform

@@ -10,7 +10,9 @@ from kubernetes.client import ApiClient
 from worker_scene import Scene, Truth, as_actuator, settings, settle_in
 
 from actuator.execute import Executor
-from actuator.model import Observation, Step, StepState, Target
+from actuator.model.decisions import Step, StepState
+from actuator.model.knowledge import Observation
+from actuator.model.orders import Target
 from actuator.platforms.errors import UnavailableError
 from actuator.platforms.kubernetes.api import Api
 from actuator.platforms.kubernetes.platform import KubernetesPlatform

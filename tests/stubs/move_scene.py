@@ -12,7 +12,8 @@ from worker_scene import HOME, Scene, Truth
 
 from actuator.admission import admitting
 from actuator.config import Config
-from actuator.model import Observation, Target
+from actuator.model.knowledge import Observation
+from actuator.model.orders import Target
 from actuator.moving import Moving
 from actuator.observe import Sample
 from actuator.outlook import Scout

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from actuator.model import Target
+from actuator.model.orders import Target
 
 _UNITS = {"cpu": "cores", "memory": "bytes"}
 _USAGE = {"cpu": "cpp_cpu_usage_cores", "memory": "cpp_memory_working_set_bytes"}

@@ -21,7 +21,8 @@ import yaml
 from actuator import __main__ as command
 from actuator import logs, service
 from actuator.config import load_config
-from actuator.model import Observation, Order
+from actuator.model.knowledge import Observation
+from actuator.model.orders import Order
 from actuator.observe import Sample
 from actuator.outlook import Scout
 from actuator.outside import open_outside

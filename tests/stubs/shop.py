@@ -10,7 +10,7 @@ from apiserver.server import StubApiServer
 from apiserver.store import Object
 from kubernetes.client import ApiClient, Configuration
 
-from actuator.model import Target
+from actuator.model.orders import Target
 from actuator.platforms.kubernetes.api import Api
 from actuator.platforms.kubernetes.platform import KubernetesPlatform
 from actuator.platforms.settings import KubernetesConfig

@@ -12,7 +12,8 @@ from kubernetes.client import ApiClient, Configuration
 
 from actuator.config import Config
 from actuator.execute import Executor
-from actuator.model import Observation, Order, Target
+from actuator.model.knowledge import Observation
+from actuator.model.orders import Order, Target
 from actuator.platforms.protocol import Platform
 from actuator.service import Outside, Service, build
 from deploy.cluster.cluster import Cluster

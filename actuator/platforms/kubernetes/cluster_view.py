@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 
-from actuator.model import Target
+from actuator.model.orders import Target
 from actuator.placement import Mover, Place, Room
 from actuator.platforms.kubernetes.cluster_api import ClusterApi
 from actuator.platforms.kubernetes.consent import PART

@@ -3,7 +3,7 @@
 import socket
 from datetime import UTC, datetime
 
-from actuator.model import Notice
+from actuator.model.decisions import Notice
 from actuator.platforms.kubernetes.documents import Pod
 
 _LONGEST = 1024

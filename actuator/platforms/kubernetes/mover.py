@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from statistics import median
 
-from actuator.model import Target
+from actuator.model.orders import Target
 from actuator.placement import MOVED_AT, Mover
 from actuator.platforms.kubernetes.budgets import Budget
 from actuator.platforms.kubernetes.consent import belongs_to, opted_out, own_part

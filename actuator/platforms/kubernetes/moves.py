@@ -1,6 +1,6 @@
 """A move's touches of the cluster: room held on the target, the eviction, and where the replacement is."""
 
-from actuator.model import Target
+from actuator.model.orders import Target
 from actuator.placement import MOVED_FROM, Landing
 from actuator.platforms.errors import ConflictError, GoneError
 from actuator.platforms.kubernetes.cluster_api import ClusterApi

@@ -4,7 +4,8 @@ import json
 
 from pydantic import TypeAdapter, ValidationError
 
-from actuator.model import OwnerLimits, Target
+from actuator.model.knowledge import OwnerLimits
+from actuator.model.orders import Target
 from actuator.platforms.errors import RejectedError
 from actuator.platforms.kubernetes.documents import Container, Node, Pod, Resources
 from actuator.platforms.kubernetes.resize import limits_nothing, quantity

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from typing import Any
 
-from actuator.model import Target
+from actuator.model.orders import Target
 from actuator.platforms.kubernetes.documents import Pod
 from actuator.platforms.kubernetes.resize import quantity
 

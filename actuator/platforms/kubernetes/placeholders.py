@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 
-from actuator.model import Target
+from actuator.model.orders import Target
 from actuator.platforms.errors import DEFERRED, ConflictError, GoneError, PlatformError, RejectedError
 from actuator.platforms.kubernetes.api import Api
 from actuator.platforms.kubernetes.documents import Pod

@@ -5,7 +5,9 @@ from collections.abc import Callable
 
 import structlog
 
-from actuator.model import Allocation, KernelValue, Notice, OwnerLimits, Target
+from actuator.model.decisions import Notice
+from actuator.model.knowledge import Allocation, KernelValue, OwnerLimits
+from actuator.model.orders import Target
 from actuator.platforms.errors import (
     DEFERRED,
     ConflictError,

@@ -9,7 +9,9 @@ from typing import Any
 
 from actuator.config import load_config
 from actuator.execute import Executor
-from actuator.model import Allocation, KernelValue, Notice, Observation, Order, OwnerLimits, Target
+from actuator.model.decisions import Notice
+from actuator.model.knowledge import Allocation, KernelValue, Observation, OwnerLimits
+from actuator.model.orders import Order, Target
 from actuator.server import listen
 from actuator.service import Outside, run
 from actuator.webconfig import load_web_config

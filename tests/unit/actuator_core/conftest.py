@@ -8,7 +8,9 @@ import pytest
 
 from actuator.config import Config
 from actuator.execute import Executor
-from actuator.model import Allocation, KernelValue, Notice, Observation, Order, OwnerLimits, Target
+from actuator.model.decisions import Notice
+from actuator.model.knowledge import Allocation, KernelValue, Observation, OwnerLimits
+from actuator.model.orders import Order, Target
 from actuator.platforms.errors import DEFERRED, ConflictError, GoneError, StoppedError, UnavailableError
 from actuator.service import Outside, Service, build
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from actuator.ledger.locks import acting_lock
-from actuator.model import Target
+from actuator.model.orders import Target
 
 POD = Target("n1", "shop", "web-1", "main", "a" * 64)
 LONE = Target("n1", "", "", "web", "a" * 64)
@@ -52,7 +52,7 @@ def test_who_waits_has_it_when_the_other_is_done(tmp_path: Path) -> None:
 def test_another_process_is_excluded_and_leaves_nothing_behind_when_it_is_killed(tmp_path: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from actuator.ledger.locks import acting_lock;"
-        "from actuator.model import Target;"
+        "from actuator.model.orders import Target;"
         f"lock = acting_lock(Path(sys.argv[1]), {POD!r}, wait=False);"
         "print(lock.__enter__(), flush=True); sys.stdin.read()"
     )

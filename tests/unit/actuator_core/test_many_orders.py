@@ -13,7 +13,8 @@ from actuator.ledger.orders import NewOrder, insert_order, strongest_rival
 from actuator.ledger.rows import key
 from actuator.ledger.schema import prepare
 from actuator.ledger.sqlite import SqliteLedger
-from actuator.model import Intent, Order, OrderState, Plan, Step, Target
+from actuator.model.decisions import Plan, Step
+from actuator.model.orders import Intent, Order, OrderState, Target
 from actuator.records import Origin
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from prometheus import StubPrometheus
 
-from actuator.model import Intent, Order, OrderState, Target
+from actuator.model.orders import Intent, Order, OrderState, Target
 from actuator.observe import Observer
 from actuator.truth import missing_truth
 

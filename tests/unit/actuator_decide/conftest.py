@@ -4,20 +4,9 @@ from typing import Any
 import pytest
 
 from actuator.decide import Limits, decide
-from actuator.model import (
-    Allocation,
-    Intent,
-    Memory,
-    Observation,
-    Order,
-    OrderState,
-    OwnerLimits,
-    Plan,
-    Refusal,
-    Reservation,
-    Target,
-    Throttle,
-)
+from actuator.model.decisions import Plan, Refusal
+from actuator.model.knowledge import Allocation, Memory, Observation, OwnerLimits, Reservation, Throttle
+from actuator.model.orders import Intent, Order, OrderState, Target
 
 NOW = 1_000_000.0
 MIB = 2.0**20

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from actuator.model import Intent, Step
+from actuator.model.decisions import Step
+from actuator.model.orders import Intent
 
 NOW = 1_000_000.0
 MIB = 2.0**20

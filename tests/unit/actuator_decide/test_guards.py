@@ -3,7 +3,8 @@ from typing import Any
 import pytest
 
 from actuator.decide import decide
-from actuator.model import Intent, Refusal
+from actuator.model.decisions import Refusal
+from actuator.model.orders import Intent
 
 NOW = 1_000_000.0
 PLANNED = [Intent.RESERVE, Intent.ACTIVATE, Intent.RELEASE, Intent.RECLAIM, Intent.RELIEVE]

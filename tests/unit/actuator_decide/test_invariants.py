@@ -6,21 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actuator.decide import Limits, decide
-from actuator.model import (
-    Allocation,
-    Intent,
-    Memory,
-    Observation,
-    Order,
-    OrderState,
-    OwnerLimits,
-    Plan,
-    Refusal,
-    Reservation,
-    Step,
-    Target,
-    Throttle,
-)
+from actuator.model.decisions import Plan, Refusal, Step
+from actuator.model.knowledge import Allocation, Memory, Observation, OwnerLimits, Reservation, Throttle
+from actuator.model.orders import Intent, Order, OrderState, Target
 
 NOW = 1_000_000.0
 HOST = 8.0

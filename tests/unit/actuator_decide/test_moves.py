@@ -5,7 +5,9 @@ import pytest
 
 from actuator.decide import Limits, decide
 from actuator.decide.costs import reactive, weigh
-from actuator.model import Allocation, Intent, Memory, Observation, Order, OrderState, Plan, Refusal, Target, Throttle
+from actuator.model.decisions import Plan, Refusal
+from actuator.model.knowledge import Allocation, Memory, Observation, Throttle
+from actuator.model.orders import Intent, Order, OrderState, Target
 from actuator.placement import ISOLATED, Move, Mover, Place, Room, Scene
 
 NOW = 1_000_000.0

@@ -4,7 +4,9 @@ from typing import Any
 import pytest
 
 from actuator.decide import Limits, end_throttle, restore
-from actuator.model import Allocation, Intent, OwnerLimits, Plan, Refusal, Step, Target, Throttle
+from actuator.model.decisions import Plan, Refusal, Step
+from actuator.model.knowledge import Allocation, OwnerLimits, Throttle
+from actuator.model.orders import Intent, Target
 
 NOW = 1_000_000.0
 MIB = 2.0**20

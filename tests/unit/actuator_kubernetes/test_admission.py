@@ -15,7 +15,8 @@ from kubernetes.client import ApiClient
 from actuator.admission import admitting, create_admission
 from actuator.config import Config, ConfigError
 from actuator.ledger.sqlite import SqliteLedger
-from actuator.model import Plan, Step, StepOutcome, StepState, Target
+from actuator.model.decisions import Plan, Step, StepOutcome, StepState
+from actuator.model.orders import Target
 from actuator.platforms.kubernetes.cluster_api import ClusterApi
 from actuator.platforms.kubernetes.moves import Moves
 from actuator.platforms.kubernetes.placeholder import for_move

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from shop import Shop
 
-from actuator.model import Allocation, Notice
+from actuator.model.decisions import Notice
+from actuator.model.knowledge import Allocation
 
 OF_DEPLOYMENT = {"kind": "Deployment", "name": "web", "apiVersion": "apps/v1"}
 

@@ -5,7 +5,7 @@ from apiserver.nodes import node, pod
 from apiserver.server import StubApiServer
 from kubernetes.client import ApiClient
 
-from actuator.model import Target
+from actuator.model.orders import Target
 from actuator.placement import Mover
 from actuator.platforms.kubernetes.cluster_api import ClusterApi
 from actuator.platforms.kubernetes.cluster_view import ClusterView

@@ -18,7 +18,9 @@ from actuator.ledger.database import LedgerError
 from actuator.ledger.mirror import COMMON, Mirror
 from actuator.ledger.mirrored import MirroredLedger
 from actuator.ledger.schema import prepare
-from actuator.model import Allocation, Intent, OrderState, OwnerLimits, Plan, Step, StepOutcome, StepState, Target
+from actuator.model.decisions import Plan, Step, StepOutcome, StepState
+from actuator.model.knowledge import Allocation, OwnerLimits
+from actuator.model.orders import Intent, OrderState, Target
 from actuator.platforms.kubernetes.orders import OrderObjects
 from actuator.records import Alert, Delivery, Origin, Reading, Wish
 

@@ -8,7 +8,7 @@ from apiserver.nodes import Kubelet, Scheduler, node, pod
 from apiserver.server import StubApiServer
 from kubernetes.client import ApiClient
 
-from actuator.model import Target
+from actuator.model.orders import Target
 from actuator.platforms.errors import ConflictError, RejectedError, UnavailableError
 from actuator.platforms.kubernetes.api import Api
 from actuator.platforms.kubernetes.platform import KubernetesPlatform

@@ -16,7 +16,9 @@ from apiserver.store import Object
 from kubernetes.client import ApiClient
 
 from actuator.config import Config
-from actuator.model import Observation, Order, OrderState, Plan, Step, StepOutcome, StepState, Target
+from actuator.model.decisions import Plan, Step, StepOutcome, StepState
+from actuator.model.knowledge import Observation
+from actuator.model.orders import Order, OrderState, Target
 from actuator.moving import Hands, Moving
 from actuator.observe import Sample
 from actuator.outlook import Scout

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from actuator.ledger.sqlite import SqliteLedger
-from actuator.model import Intent, Order, OrderState, Plan, Step, StepOutcome, StepState, Target
+from actuator.model.decisions import Plan, Step, StepOutcome, StepState
+from actuator.model.orders import Intent, Order, OrderState, Target
 from actuator.observe import PrometheusError, Sample
 from actuator.outlook import Scout
 from actuator.placement import Mover, Place, Room, Scene

@@ -15,7 +15,8 @@ from actuator.carry import Carrier
 from actuator.config import Config
 from actuator.execute import Executor
 from actuator.ledger.sqlite import SqliteLedger
-from actuator.model import Observation, Order, Target
+from actuator.model.knowledge import Observation
+from actuator.model.orders import Order, Target
 from actuator.restore import Restorer, touched
 from actuator.service import Outside, Service, build
 

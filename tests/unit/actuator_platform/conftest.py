@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import stamina
 
-from actuator.model import Target
+from actuator.model.orders import Target
 
 MIB = 2**20
 ID = "c" * 64

@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from actuator.model import Target
+from actuator.model.orders import Target
 from actuator.platforms.cgroup import Cgroups
 from actuator.platforms.docker import DockerPlatform
 from actuator.platforms.engine import Engine, error_of

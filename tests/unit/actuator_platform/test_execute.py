@@ -3,7 +3,9 @@ from collections.abc import Callable
 import pytest
 
 from actuator.execute import Executor
-from actuator.model import Allocation, KernelValue, Step, StepState, Target
+from actuator.model.decisions import Step, StepState
+from actuator.model.knowledge import Allocation, KernelValue
+from actuator.model.orders import Target
 from actuator.platforms.errors import GoneError, PlatformError, RejectedError, UnavailableError
 
 MIB = 2.0**20

@@ -1,0 +1,1 @@
+"""The nouns of the actuator. Plain frozen data; no behaviour beyond naming."""
