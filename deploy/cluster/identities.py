@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from deploy.cluster.cluster import Cluster
 from deploy.setup.stamps import ROOT
 
@@ -39,26 +37,21 @@ def service_account(cluster: Cluster, name: str, everywhere: Rules, at_home: Rul
         *_rights("ClusterRole", name, {"name": f"cpp-test-{name}"}, everywhere),
         *_rights("Role", name, {"name": name, "namespace": NAMESPACE}, at_home),
     )
-    token = directory / f"{name}.token"
-    token.write_text(cluster.kubectl("create", "token", name, f"--namespace={NAMESPACE}").strip())
+    return issue_token(cluster, name, directory)
+
+
+def issue_token(cluster: Cluster, account: str, directory: Path, namespace: str = NAMESPACE) -> Path:
+    """Write a token of a service account, good for an hour, into ``directory``; return the file."""
+    token = directory / f"{account}.token"
+    token.write_text(cluster.kubectl("create", "token", account, f"--namespace={namespace}").strip())
     token.chmod(0o600)
     return token
 
 
 def kubeconfig(cluster: Cluster, token: Path) -> Path:
-    """Write a kubeconfig for the service account whose token is in the file ``token``."""
-    server = {"server": cluster.server, "certificate-authority": str(cluster.authority.certificate)}
-    document = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "clusters": [{"name": "test", "cluster": server}],
-        "users": [{"name": "part", "user": {"tokenFile": str(token)}}],
-        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "part"}}],
-        "current-context": "test",
-    }
+    """Write a kubeconfig beside the file ``token`` for the service account that it is of."""
     path = token.with_suffix(".kubeconfig")
-    path.write_text(yaml.safe_dump(document))
-    return path
+    return cluster.authority.write_kubeconfig(path, cluster.server, {"tokenFile": str(token)})
 
 
 def _rights(kind: str, account: str, metadata: Mapping[str, str], rules: Rules) -> list[dict[str, Any]]:

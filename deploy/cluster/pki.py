@@ -1,6 +1,7 @@
 """Certificates and kubeconfigs of a cluster that lives as long as a test run."""
 
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,17 +50,19 @@ class Authority:
     def kubeconfig(self, name: str, server: str) -> Path:
         """Write and return a kubeconfig for the identity that was issued as ``name``."""
         identity = {"client-certificate": str(self.path(f"{name}.crt")), "client-key": str(self.path(f"{name}.key"))}
+        return self.write_kubeconfig(self.path(f"{name}.kubeconfig"), server, identity)
+
+    def write_kubeconfig(self, path: Path, server: str, user: Mapping[str, str]) -> Path:
+        """Write and return a kubeconfig for whoever has these credentials."""
+        cluster = {"server": server, "certificate-authority": str(self.certificate)}
         document = {
             "apiVersion": "v1",
             "kind": "Config",
-            "clusters": [
-                {"name": "test", "cluster": {"server": server, "certificate-authority": str(self.certificate)}}
-            ],
-            "users": [{"name": name, "user": identity}],
-            "contexts": [{"name": "test", "context": {"cluster": "test", "user": name}}],
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "user", "user": dict(user)}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "user"}}],
             "current-context": "test",
         }
-        path = self.path(f"{name}.kubeconfig")
         path.write_text(yaml.safe_dump(document))
         return path
 

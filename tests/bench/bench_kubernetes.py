@@ -32,6 +32,7 @@ from fleet_prometheus import DEMANDS, Demand, Says, answering
 from steering_webhook import HOST, configuration, issue
 
 from deploy.cluster.cluster import Cluster
+from deploy.cluster.identities import NAMESPACE, issue_token, kubeconfig
 from deploy.demo.children import Child, start_child, stop_child, wait_until_ready
 from deploy.demo.ports import free_ports
 from deploy.setup.builds import VENV
@@ -45,7 +46,6 @@ _MOST_REQUESTS = 10.0
 """To the API server, for each alert."""
 _PATIENCE = 240.0
 _SENDERS = 4
-_HOME = "cpp-system"
 _ACCOUNT = "cpp-actuator"
 _TOKEN = "for this bench"
 _ABOUT_NO_CONTAINER = {"prometheus_unreachable", "platform_unavailable", "watchdog_silent", "paused", "stale_data"}
@@ -79,7 +79,7 @@ def _start(cluster: Cluster) -> list[SimulatedPod]:
     cluster.simulate(kwok_stages())
     for name in ("namespace", "crd", "priority-class", "actuator-rights"):
         cluster.kubectl("apply", f"--filename={ROOT / 'deploy/kubernetes/base'}/{name}.yaml")
-    cluster.kubectl("create", "serviceaccount", _ACCOUNT, f"--namespace={_HOME}")
+    cluster.kubectl("create", "serviceaccount", _ACCOUNT, f"--namespace={NAMESPACE}")
     pods = Fleet(cluster.server, cluster.authority).populate()
     cluster.wait_for(lambda: _running(cluster) == len(pods), _PATIENCE, "all pods run")
     _say("seconds_to_simulate_nodes_and_pods", time.monotonic() - began, None)
@@ -116,24 +116,14 @@ def _actuator(cluster: Cluster, prometheus: str, core: int) -> Iterator[tuple[Ch
 
 
 def _configuration(cluster: Cluster, folder: Path, prometheus: str) -> Mapping[str, Any]:
-    token = cluster.kubectl("create", "token", _ACCOUNT, f"--namespace={_HOME}", "--duration=1h").strip()
-    place = {"server": cluster.server, "certificate-authority": str(cluster.authority.certificate)}
-    kubeconfig = {
-        "apiVersion": "v1",
-        "kind": "Config",
-        "current-context": "c",
-        "clusters": [{"name": "c", "cluster": place}],
-        "users": [{"name": "u", "user": {"token": token}}],
-        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-    }
-    (folder / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
+    access = kubeconfig(cluster, issue_token(cluster, _ACCOUNT, folder))
     return {
         "cluster": "fleet",
         "dry_run": True,
         "webhook": {"token_file": str(folder / "token")},
         "prometheus": {"url": prometheus},
         "ledger": {"path": str(folder / "ledger.sqlite")},
-        "platform": {"kind": "kubernetes", "kubeconfig": str(folder / "kubeconfig"), "namespace": _HOME},
+        "platform": {"kind": "kubernetes", "kubeconfig": str(access), "namespace": NAMESPACE},
         "limits": {"actions_per_hour": ALERTS},
         "admission": _steering(cluster),
     }

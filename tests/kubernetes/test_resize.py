@@ -20,6 +20,7 @@ from actuator.platforms.kubernetes.api import Api
 from actuator.platforms.kubernetes.platform import KubernetesPlatform
 from actuator.platforms.settings import KubernetesConfig
 from deploy.cluster.cluster import Cluster
+from deploy.cluster.identities import issue_token, kubeconfig
 
 ROOT = Path(__file__).parents[2]
 WORKLOAD = "localhost/workload:1"
@@ -92,23 +93,15 @@ def reasons(scene: Scene, target: Target) -> list[str]:
     return [event["reason"] for event in events(scene.cluster, target.pod)]
 
 
-def kubeconfig(cluster: Cluster, directory: Path) -> Path:
-    token = cluster.kubectl("create", "token", "actuator", f"--namespace={HOME}", "--duration=1h").strip()
-    document = yaml.safe_load(cluster.authority.path("admin.kubeconfig").read_text())
-    document["users"][0]["user"] = {"token": token}
-    path = directory / "kubeconfig"
-    path.write_text(yaml.safe_dump(document))
-    return path
-
-
 def restore(cluster: Cluster, truth: StubPrometheus, directory: Path, *which: str) -> str:
     """Run ``cpp-actuator restore`` with a ledger that knows nothing."""
+    access = kubeconfig(cluster, issue_token(cluster, "actuator", directory, HOME))
     document = {
         "cluster": "lab",
         "webhook": {"token_file": str(directory / "token")},
         "ledger": {"path": str(directory / "empty.sqlite")},
         "prometheus": {"url": truth.url},
-        "platform": {"kind": "kubernetes", "kubeconfig": str(kubeconfig(cluster, directory))},
+        "platform": {"kind": "kubernetes", "kubeconfig": str(access)},
     }
     (directory / "actuator.yml").write_text(yaml.safe_dump(document))
     command = [sys.executable, "-m", "actuator", "restore", "--config.file", str(directory / "actuator.yml"), *which]

@@ -12,6 +12,7 @@ from replica import Cluster as Told
 from replica import Replica, Seen, configure
 
 from deploy.cluster.cluster import Cluster
+from deploy.cluster.identities import issue_token, kubeconfig
 from deploy.cluster.node import PAUSE
 from deploy.setup.stamps import ROOT
 
@@ -92,9 +93,11 @@ class Pair:
     admissions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     limits: Mapping[str, Any] = field(default_factory=dict)
     replicas: dict[str, Replica] = field(default_factory=dict)
+    _kubeconfig: Path = field(init=False)
 
     def __enter__(self) -> "Pair":
-        self._write_kubeconfig()
+        token = issue_token(self.cluster, _ACCOUNT, self.directory, self.namespace)
+        self._kubeconfig = kubeconfig(self.cluster, token)
         self.replicas = {name: self._start(name) for name in NAMES}
         return self
 
@@ -151,24 +154,6 @@ class Pair:
         # Each has its file for as long as its pod would live; a killed one comes back as another pod.
         home = self.directory / f"{name}-{time.monotonic_ns()}"
         return Replica(configure(home, self._kubeconfig, **sections), self.seen, name, self.told)
-
-    @property
-    def _kubeconfig(self) -> Path:
-        return self.directory / "kubeconfig"
-
-    def _write_kubeconfig(self) -> None:
-        where, server = f"--namespace={self.namespace}", self.cluster.server
-        token = self.cluster.kubectl("create", "token", _ACCOUNT, where, "--duration=1h").strip()
-        cluster = {"server": server, "certificate-authority": str(self.cluster.authority.certificate)}
-        document = {
-            "apiVersion": "v1",
-            "kind": "Config",
-            "current-context": "c",
-            "clusters": [{"name": "c", "cluster": cluster}],
-            "users": [{"name": "u", "user": {"token": token}}],
-            "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
-        }
-        self._kubeconfig.write_text(yaml.safe_dump(document))
 
 
 def _leads(replica: Replica) -> bool:
