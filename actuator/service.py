@@ -21,6 +21,7 @@ from actuator.carry import Carrier
 from actuator.config import Config
 from actuator.crew import Crew
 from actuator.duties import Duties
+from actuator.eyes import Eyes
 from actuator.gate import Gate
 from actuator.leader import Alone, Election
 from actuator.ledger.locks import hold_alone
@@ -37,6 +38,7 @@ from actuator.steering import Steering
 from actuator.survey import Surveyor
 from actuator.tenure import Tenure
 from actuator.truth import Truth
+from actuator.verdicts import Verdicts
 from actuator.webconfig import WebConfig
 from actuator.webhook import Desk, create_app
 from actuator.worker import Peers, Worker
@@ -96,11 +98,10 @@ def build(config: Config, outside: Outside, users: BasicUsers | None, clock: Cal
     duties = Duties(config, ledger, outside.platform, truth, carrier, crew)
     recovery = Recovery(ledger, outside.platform, carrier, truth, crew, config.dry_run)
     surveyor = _surveyor(outside.moving, ledger) if outside.moving else None
-    peers = Peers(
-        ledger, outside.platform, outside.observer, carrier, gate, duties, recovery, truth, crew, tenure, surveyor,
-        relocations,
-    )  # fmt: skip
-    worker = Worker(config, peers, meters, clock)
+    eyes = Eyes(ledger, outside.platform, outside.observer, clock)
+    verdicts = Verdicts(config, ledger, outside.platform, carrier, truth, surveyor, clock)
+    peers = Peers(ledger, eyes, verdicts, gate, duties, recovery, crew, tenure, relocations)
+    worker = Worker(peers, meters, clock)
     registry.register(LedgerCollector(ledger, gate, config.dry_run, tenure.acts))
     if config.admission is not None:
         show_expiry(registry, config.admission)

@@ -1,4 +1,4 @@
-"""The worker: looks at due orders some at a time, decides on one by one; a crew of threads carries plans out."""
+"""The worker: takes due orders some at a time and asks for a verdict on each; a crew of threads carries plans out."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -9,36 +9,23 @@ from functools import partial
 
 import structlog
 
-from actuator.carry import Carrier
-from actuator.config import Config
 from actuator.crew import Crew
-from actuator.decide import decide
 from actuator.duties import Duties
 from actuator.eyes import Eyes, Seen
 from actuator.gate import Gate
 from actuator.ledger.database import LedgerError
 from actuator.ledger.protocol import Ledger
 from actuator.metrics import Meters
-from actuator.model.decisions import Notice, Plan, Refusal
-from actuator.model.orders import Intent, Order, OrderState
-from actuator.platforms.errors import DEFERRED
-from actuator.platforms.protocol import Platform
+from actuator.model.decisions import Plan
+from actuator.model.orders import Order, OrderState
 from actuator.pulse import Pulse
-from actuator.records import Origin, StepRecord
+from actuator.records import StepRecord
 from actuator.recovery import Recovery
 from actuator.relocate import Relocations
-from actuator.seams import Observer
-from actuator.survey import Surveyor
 from actuator.tenure import Tenure
-from actuator.truth import Truth
+from actuator.verdicts import Verdicts
 
 _PAUSE_BETWEEN_PASSES = 1.0
-_LONGEST_DELAY = 600.0
-_MOST_DOUBLINGS = 16
-"""Of the delay between tries: far beyond the longest, and far from what a float can hold."""
-_MOVES = frozenset({Intent.MIGRATE, Intent.QUARANTINE})
-_OF_THIS_SYSTEM = frozenset({"paused", "watchdog_silent", "prometheus_unreachable", "platform_unavailable"})
-"""Refusals that say nothing about the container, of which its owner need not know."""
 _log = structlog.get_logger(__name__)
 
 
@@ -47,29 +34,24 @@ class Peers:
     """The rooms that the worker walks through."""
 
     ledger: Ledger
-    platform: Platform
-    observer: Observer
-    carrier: Carrier
+    eyes: Eyes
+    verdicts: Verdicts
     gate: Gate
     duties: Duties
     recovery: Recovery
-    truth: Truth
     crew: Crew
     tenure: Tenure
-    surveyor: Surveyor | None
-    """Looks around for orders to move; None where the platform moves nothing, as the next."""
     relocations: Relocations | None
+    """None where the platform moves nothing."""
 
 
 class Worker:
     """One loop in one thread, which decides; others carry out what it decided. ``clock`` gives epoch seconds."""
 
-    def __init__(self, config: Config, peers: Peers, meters: Meters, clock: Callable[[], float]) -> None:
-        self._config, self._peers, self._meters, self._clock = config, peers, meters, clock
-        self._retry = config.prometheus.scrape_interval
+    def __init__(self, peers: Peers, meters: Meters, clock: Callable[[], float]) -> None:
+        self._peers, self._meters, self._clock = peers, meters, clock
         self._wake, self._stop = threading.Event(), threading.Event()
         self._ledger_down, self.pulse = False, Pulse()
-        self._eyes = Eyes(peers.ledger, peers.platform, peers.observer, clock)
 
     def wake(self) -> None:
         """Let the next pass begin now."""
@@ -143,11 +125,11 @@ class Worker:
             closed = self._peers.gate.refusal()
             if closed is not None:
                 for order, _ in taken:
-                    self._try(partial(self._refuse, order, closed))
+                    self._try(partial(self._peers.verdicts.refuse, order, closed))
                 return
-            for (order, right), seen in zip(taken, self._eyes.look(order for order, _ in taken), strict=True):
+            for (order, right), seen in zip(taken, self._peers.eyes.look(order for order, _ in taken), strict=True):
                 if not self._try(partial(self._serve, order, right, seen)):
-                    self._put_off(order)
+                    self._peers.verdicts.put_off(order)
 
     def _take(self, order: Order, rights: ExitStack) -> ExitStack | None:
         """Return the right to touch the order's container, where it is to be had and the order is still due."""
@@ -157,11 +139,11 @@ class Worker:
 
     def _serve(self, order: Order, right: ExitStack, seen: Future[Seen]) -> None:
         self.pulse.beat()
-        verdict = self._decide(order, seen.result())
+        verdict = self._peers.verdicts.decide(order, seen.result())
         if not isinstance(verdict, Plan):
-            self._refuse(order, verdict)
+            self._peers.verdicts.refuse(order, verdict)
         elif self._free(order, verdict, right):
-            records = self._record(order, verdict)
+            records = self._peers.verdicts.record(order, verdict)
             self._peers.crew.begin(right.pop_all(), partial(self._finish, order, records))
 
     def _free(self, order: Order, plan: Plan, right: ExitStack) -> bool:
@@ -176,74 +158,11 @@ class Worker:
         return now is not None and now.state is OrderState.OPEN and now.not_before <= self._clock()
 
     def _finish(self, order: Order, records: Sequence[StepRecord]) -> None:
-        if not self._try(partial(self._carry_out, order, records)):
-            self._put_off(order)
+        if not self._try(partial(self._peers.verdicts.carry_out, order, records)):
+            self._peers.verdicts.put_off(order)
         self.wake()
-
-    def _decide(self, order: Order, seen: Seen) -> Plan | Refusal:
-        if isinstance(seen, Refusal):
-            return seen
-        (allocation, observation), at = seen, seen[1].at
-        memory = self._peers.ledger.recall(order, allocation, at)
-        scene = self._peers.surveyor.survey(order, at) if self._peers.surveyor and order.intent in _MOVES else None
-        return decide(order, observation, allocation, memory, self._config.limits, scene)
-
-    def _record(self, order: Order, plan: Plan) -> list[StepRecord]:
-        _log.info("plan", order=order.id, alert=order.alert, container=order.target.container, reason=plan.reason)
-        self._tell(order, "Plan", plan.reason, warning=False)
-        target = plan.target or order.target
-        return self._peers.ledger.record_plan(order.id, target, plan, Origin.ORDER, self._clock())
-
-    def _carry_out(self, order: Order, records: Sequence[StepRecord]) -> None:
-        refusal = None
-        if self._config.dry_run:
-            self._peers.carrier.pretend(records)
-        else:
-            refusal = self._peers.carrier.carry_out(records, lambda: self._peers.truth.refusal(order))
-        if refusal is None:
-            self._peers.ledger.hold_order(order.id, self._clock() + self._config.limits.cooldown, 0)
-        else:
-            self._refuse(order, refusal)
-
-    def _refuse(self, order: Order, refusal: Refusal) -> None:
-        if self._peers.ledger.record_refusal(order.id, refusal, self._clock()):
-            _log.info(
-                "refused",
-                order=order.id,
-                alert=order.alert,
-                container=order.target.container,
-                reason=refusal.reason,
-                detail=refusal.detail,
-                retryable=refusal.retryable,
-            )
-            if refusal.reason not in _OF_THIS_SYSTEM:
-                self._tell(order, refusal.reason, refusal.detail, warning=True)
-        if not refusal.retryable or (refusal.reason == DEFERRED and self._waited(order)):
-            self._peers.ledger.close_order(order.id, OrderState.REFUSED, self._clock())
-        elif refusal.reason == DEFERRED:
-            self._put_off(order)
-        else:
-            self._peers.ledger.hold_order(order.id, self._clock() + self._retry, 0)
-
-    def _tell(self, order: Order, reason: str, text: str, warning: bool) -> None:
-        if not self._config.dry_run:
-            word = "".join(part[:1].upper() + part[1:] for part in reason.split("_"))
-            self._peers.platform.tell(order.target, Notice(self._clock(), order.intent, word, text, warning))
-
-    def _put_off(self, order: Order) -> None:
-        """Try the order again ever later."""
-        delay = min(self._retry * _growth(order), _LONGEST_DELAY)
-        self._peers.ledger.hold_order(order.id, self._clock() + delay, order.attempts + 1)
-
-    def _waited(self, order: Order) -> bool:
-        """Tell whether an order was put off for as long as one may be: the sum of the delays so far."""
-        return bool(self._retry * (_growth(order) - 1) >= self._config.limits.deferral_deadline)
 
     def _ledger_state(self, down: bool, detail: str = "") -> None:
         if down != self._ledger_down:
             self._ledger_down = down
             _log.error("ledger lost", detail=detail) if down else _log.info("ledger back")
-
-
-def _growth(order: Order) -> int:
-    return int(2 ** min(order.attempts, _MOST_DOUBLINGS))

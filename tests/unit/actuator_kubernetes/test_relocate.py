@@ -3,7 +3,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -272,7 +272,7 @@ def test_the_pod_that_is_left_is_not_moved_after_it(world: World) -> None:
 
 
 def test_of_two_moves_decided_in_one_pass_the_second_knows_of_the_first(world: World) -> None:
-    begun, truth = threading.Event(), world.service.worker._peers.truth
+    begun, truth = threading.Event(), world.service.worker._peers.verdicts.truth
     at_once = truth.refusal
     truth.refusal = lambda order: at_once(order) if begun.wait(10) else None  # type: ignore[method-assign]
     world.migrate()
@@ -507,7 +507,9 @@ def test_what_is_held_for_a_move_that_nobody_knows_is_dropped(world: World) -> N
 
 
 def test_in_dry_run_a_move_is_only_written_down(world: World) -> None:
-    world.service.worker._config = world.service.worker._config.model_copy(update={"dry_run": True})
+    peers = world.service.worker._peers
+    only_writing = replace(peers.verdicts, config=peers.verdicts.config.model_copy(update={"dry_run": True}))
+    world.service.worker._peers = replace(peers, verdicts=only_writing)
     world.migrate()
     world.work(2)
     assert set(world.states().values()) == {"dry_run"}
