@@ -51,7 +51,7 @@ def test_a_daemon_that_the_client_does_not_reach_is_left_alone_with_the_likely_c
     assert not (machine / "build").exists()
 
 
-@pytest.mark.parametrize("left", ["", "no number", str(os.getpid())])
+@pytest.mark.parametrize("left", ["", "no number", str(os.getpid())], ids=["empty", "no number", "own"])
 def test_a_pid_file_that_names_no_daemon_does_not_keep_one_from_starting(machine: Path, left: str) -> None:
     daemon(machine)
     program(machine / "docker", "/bin/sh", f"test -e {machine / 'up'}")
