@@ -53,6 +53,8 @@ def count_once(probe: Probe, interval: float) -> str:
             elif isinstance(event, Print):
                 said = ""
             probe.take(event)
+            if cgroups := probe.leave_out():
+                running.leave_out(cgroups)
         return f"with code {running.wait()}: {said or 'it said nothing'}"
 
 

@@ -11,6 +11,8 @@ from exporter.probe.stream import Event, Lost, Paired, Print
 from exporter.probe.tally import Counts, Tally
 
 _log = logging.getLogger(__name__)
+_MOST_STRANGERS = 4096
+"""Remembered: the dead are among them."""
 _TELLING = 5
 """Prints without a known cgroup after which a person is told."""
 
@@ -55,6 +57,9 @@ class Probe:
         self._lock = threading.Lock()
         self._owners: dict[int, str] = {}
         self._strangers: set[int] = set()
+        """Cgroups that were counted and are of no container."""
+        self._left_out: set[int] = set()
+        """Those of them that need not be counted any more, as the program was told."""
         self._own = hierarchy.own()
         self._unproven = 0
         """Prints since the program began in which no cgroup of the hierarchy was counted; -1 once one was."""
@@ -84,7 +89,23 @@ class Probe:
         with self._lock:
             self._tally.restart()
             self._up, self._unproven = False, 0
+            self._left_out = set()
             self._restarts += 1
+
+    def leave_out(self) -> list[int]:
+        """Return the ids of cgroups that need not be counted from now on; a 0 first, where all are to be counted again.
+
+        Until counts are proven all are needed. One that was left out and is a container's after all, since the
+        hierarchy could not be read whole, must be counted again.
+        """
+        with self._lock:
+            if self._unproven >= 0:
+                return []
+            anew = not self._left_out.isdisjoint(self._owners)
+            known = set() if anew else self._left_out
+            self._strangers -= self._owners.keys()
+            self._left_out = set(self._strangers)
+            return [0] * anew + sorted(self._left_out - known)
 
     def snapshot(self) -> tuple[list[ContainerState], Health]:
         """Return every container that is there now, and the probe's own health."""
@@ -119,7 +140,8 @@ class Probe:
         seen = _cgroups(printed)
         if seen - self._owners.keys() - self._strangers:
             self._look()
-            self._strangers = seen - self._owners.keys()
+            kept = self._strangers if len(self._strangers) < _MOST_STRANGERS else set()
+            self._strangers = (kept | seen) - self._owners.keys()
 
     def _look(self) -> None:
         self._owners = self._hierarchy.containers()

@@ -23,7 +23,7 @@ from deploy.demo.containers import Containers, docker
 from deploy.setup.builds import VENV, WORKLOAD, build_programs
 from exporter.probe import kernel
 from exporter.probe.cgroups import Hierarchy, find_hierarchy
-from exporter.probe.stream import Lost, Print, parse
+from exporter.probe.stream import Event, Lost, Print, parse
 
 SECONDS = 8
 MIB = 1 << 20
@@ -359,6 +359,29 @@ def test_two_cpus_that_count_a_new_key_at_once_lose_nothing() -> None:
     counts = {tuple(key.split(",")): count for key, count in printed.maps["calls"].items()}
     made = [counts.get((cgroup, str(call)), 0) for cgroup in cgroups for call in (*range(345, 424), *range(480, 510))]
     assert set(made) == {2}
+
+
+def test_calls_of_a_cgroup_that_is_left_out_are_counted_no_more_until_all_are_again() -> None:
+    own = Hierarchy(find_hierarchy(Path("/sys/fs/cgroup"))).own()
+    assert own
+
+    def counted(events: Iterator[Event]) -> int:
+        for _ in range(1000):
+            ctypes.CDLL(None).syscall(400)
+        began = time.time()
+        printed = next(event for event in events if isinstance(event, Print) and event.at > began)
+        return printed.maps["calls"].get(f"{own},400", 0)
+
+    with kernel.running(0.5) as running:
+        events = parse(running.lines, time.time)
+        next(event for event in events if isinstance(event, Print))
+        assert counted(events) == 1000
+        running.leave_out([own])
+        next(event for event in events if isinstance(event, Print))
+        assert counted(events) == 1000
+        running.leave_out([0])
+        next(event for event in events if isinstance(event, Print))
+        assert counted(events) == 2000
 
 
 def test_what_finds_no_room_is_told_the_maps_are_cleared_and_pairs_take_no_room_from_calls() -> None:

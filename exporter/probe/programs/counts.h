@@ -2,6 +2,7 @@
 #define CALLS 512            // numbers of system calls
 #define NONE (CALLS - 2)     // stands before the first call that is seen of a thread
 #define OVERFLOW (CALLS - 1) // every call past the others
+#define HOSTS 1024           // cgroups that can be left out
 #define PLACE_BITS 13
 #define PLACES (1 << PLACE_BITS) // of one CPU and generation
 

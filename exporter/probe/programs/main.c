@@ -1,10 +1,14 @@
 // cpp-probe-kernel: print what the programs of counts.bpf.c count as lines of JSON (see exporter/probe/stream.py).
 //
-// Usage: cpp-probe-kernel MILLISECONDS PORT... : print each so often; count connections to these ports by themselves.
+// Usage: cpp-probe-kernel MILLISECONDS PORT... : print each so often; count connections to these ports by themselves. What
+// comes on standard input are ids of cgroups, 8 bytes each, whose calls are of no interest; 0 for none from here on.
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "reading.h"
 
@@ -96,6 +100,14 @@ static void print_pairs(int cleared) {
     before.number = 0;
 }
 
+// Take in what has come so far.
+static void take_orders(void) {
+  __u64 cgroups[512];
+  ssize_t size;
+  while ((size = read(STDIN_FILENO, cgroups, sizeof(cgroups))) > 0)
+    leave_out(cgroups, size / sizeof(*cgroups));
+}
+
 // Sleep until an interval after `next`; turns for which printing left no time are given up.
 static void sleep_until_next(struct timespec *next, long interval) {
   struct timespec now;
@@ -122,11 +134,13 @@ int main(int count, char **arguments) {
   long clear_every = CLEAR_SECONDS * 1000 / interval;
   if (clear_every < 1)
     clear_every = 1;
+  fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
   int filling = 0;
   struct timespec next;
   clock_gettime(CLOCK_MONOTONIC, &next);
   for (long turn = 1;; turn++) {
     sleep_until_next(&next, interval);
+    take_orders();
     int clear = filling || turn % clear_every == 0;
     filling = print_counts(clear);
     if (clear || turn % PAIRS_EVERY == 0)

@@ -24,6 +24,7 @@ static struct bpf_object *object;
 static int processors;
 static struct count *placed;  // shared with the kernel, as is the generation
 static __u32 *generation;
+static __u64 *hosts;          // and the cgroups that are left out
 static char *keys;            // a batch of a map
 static __u64 *values;         // and its counts, of each processor
 static __u64 missed;          // calls for which there was no room here
@@ -86,11 +87,21 @@ void load(char **ports) {
     fail("cannot load the programs");
   placed = shared("placed");
   generation = shared(".data.generation");
+  hosts = shared(".data.hosts");
   keys = room(BATCH, sizeof(struct key));
   values = room((size_t)BATCH * processors, sizeof(*values));
   bpf_object__for_each_program(program, object) {
     if (!bpf_program__attach(program))
       fail(bpf_program__name(program));
+  }
+}
+
+void leave_out(const __u64 *cgroups, size_t number) {
+  for (size_t i = 0; i < number; i++) {
+    if (cgroups[i])
+      hosts[cgroups[i] % HOSTS] = cgroups[i];
+    else
+      memset(hosts, 0, HOSTS * sizeof(*hosts));
   }
 }
 

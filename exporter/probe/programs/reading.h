@@ -16,6 +16,9 @@ void fail(const char *what);
 // Load the programs, which count connections to these ports by themselves, and begin to count.
 void load(char **ports);
 
+// Count the calls of these cgroups no more; 0 stands for counting those of all again.
+void leave_out(const __u64 *cgroups, size_t number);
+
 // Return room for all calls that can be counted.
 struct counts make_room(void);
 

@@ -63,6 +63,39 @@ def test_a_program_that_lives_but_prints_no_more_is_not_up(hierarchy: Hierarchy)
     assert not probe.snapshot()[1].up
 
 
+def test_cgroups_of_the_host_are_left_out_once_counts_are_proven_and_told_once(
+    probe: Probe, hybrid: Path, container_id: str
+) -> None:
+    key = inode(hybrid, container_id)
+    probe.take(Print(10.0, {"created": {"1": 9}}))
+    assert probe.leave_out() == []
+    probe.take(Print(11.0, {"created": {"1": 9, str(key): 4}}))
+    assert probe.leave_out() == [1]
+    probe.take(Print(12.0, {"created": {"2": 9, str(key): 4}}))
+    assert probe.leave_out() == [2]
+    assert probe.leave_out() == []
+    probe.ended()
+    assert probe.leave_out() == []
+    probe.take(Print(13.0, {"created": {str(key): 1}}))
+    assert probe.leave_out() == [1, 2]
+
+
+def test_a_container_that_was_left_out_since_its_cgroup_could_not_be_seen_is_counted_again(
+    probe: Probe, hybrid: Path, container_id: str
+) -> None:
+    hidden = hybrid / "unified/elsewhere"
+    shown = (hybrid / "unified/docker" / container_id).rename(hidden)
+    key = shown.stat().st_ino
+    probe.take(Print(10.0, {"created": {"1": 9, "2": 9, str(key): 4, str(probe._own): 1}}))
+    assert {1, 2, key} <= set(probe.leave_out())
+    hidden.rename(hybrid / "unified/docker" / container_id)
+    assert len(probe.snapshot()[0]) == 1
+    told = probe.leave_out()
+    assert told[0] == 0
+    assert {1, 2} <= set(told)
+    assert key not in told
+
+
 def test_lost_events_add_up(probe: Probe) -> None:
     probe.take(Lost(3))
     probe.take(Lost(4))
