@@ -95,15 +95,15 @@ class Probe:
     def leave_out(self) -> list[int]:
         """Return the ids of cgroups that need not be counted from now on; a 0 first, where all are to be counted again.
 
-        Until counts are proven all are needed. One that was left out and is a container's after all, since the
-        hierarchy could not be read whole, must be counted again.
+        Until counts are proven all are needed. One that was left out must be counted again when it is a container's
+        after all, since the hierarchy could not be read whole, or when it is not remembered any more.
         """
         with self._lock:
             if self._unproven >= 0:
                 return []
-            anew = not self._left_out.isdisjoint(self._owners)
-            known = set() if anew else self._left_out
             self._strangers -= self._owners.keys()
+            anew = not self._left_out <= self._strangers
+            known = set() if anew else self._left_out
             self._left_out = set(self._strangers)
             return [0] * anew + sorted(self._left_out - known)
 

@@ -96,6 +96,17 @@ def test_a_container_that_was_left_out_since_its_cgroup_could_not_be_seen_is_cou
     assert key not in told
 
 
+def test_a_cgroup_that_is_not_remembered_any_more_is_left_out_no_longer(
+    probe: Probe, hybrid: Path, container_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("exporter.probe.probe._MOST_STRANGERS", 2)
+    key = str(inode(hybrid, container_id))
+    probe.take(Print(10.0, {"created": {"1": 9, "2": 9, key: 4}}))
+    assert probe.leave_out() == [1, 2]
+    probe.take(Print(11.0, {"created": {"3": 9, key: 4}}))
+    assert probe.leave_out() == [0, 3]
+
+
 def test_lost_events_add_up(probe: Probe) -> None:
     probe.take(Lost(3))
     probe.take(Lost(4))
